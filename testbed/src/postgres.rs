@@ -1,0 +1,1 @@
+//! A private PostgreSQL for the length of a test.
