@@ -6,11 +6,15 @@
 //! or was refused by name; the answer is a [`BatchAnswer`].
 //!
 //! `source` + `id` name an event for good: sending it again is harmless.
+//!
+//! What can be asked of the store afterwards is in [`read`].
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+pub mod read;
 
 /// Media type of a single event in structured mode. Source: CloudEvents JSON format 1.0.
 pub const CONTENT_TYPE_EVENT: &str = "application/cloudevents+json";

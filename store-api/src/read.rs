@@ -1,0 +1,159 @@
+//! The answers of the read side: `GET /v1/accounts`, `/v1/users`, `/v1/messages`, `/v1/events`.
+//!
+//! Times are RFC 3339 in UTC. A field without a value is `null`, never absent, except where its
+//! documentation says so.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::WechatUser;
+
+/// One page of a listing, newest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// At most `limit` of them.
+    pub items: Vec<T>,
+    /// Pass it as `cursor` to read on; `null` on the last page. Opaque, and valid for the same filters only.
+    pub next_cursor: Option<String>,
+}
+
+/// An account whose events have been seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Its name in the gateway's configuration.
+    pub name: String,
+    /// Its appid, `wx…`; when it changed, the one that came into use last.
+    pub appid: Option<String>,
+    /// The time of its earliest event.
+    pub first_seen_at: String,
+}
+
+/// A person, as one account knows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// The account's name in the gateway's configuration.
+    pub account: String,
+    /// The person's id within the account.
+    pub openid: String,
+    /// The same across the accounts of one Open Platform account, where WeChat tells it.
+    pub unionid: Option<String>,
+    /// The name to show: the operators' remark, else the nickname.
+    pub name: Option<String>,
+    /// The time of the earliest event about them.
+    pub first_seen_at: String,
+    /// What WeChat's profile said; `null` until one has arrived.
+    pub profile: Option<WechatUser>,
+    /// The time of the newest profile.
+    pub profile_at: Option<String>,
+    /// Their follow; `null` as long as nothing is known about it.
+    pub follow: Option<Follow>,
+}
+
+/// Whether a person follows an account, since when, and how they came. Kept after they left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Follow {
+    /// Now, as far as the events tell.
+    pub state: FollowState,
+    /// When the newest follow began; `null` when only its end is known.
+    pub since: Option<String>,
+    /// When it ended, or when a profile first known to be newer said that it had; `null` while it lasts.
+    pub until: Option<String>,
+    /// The scene of the QR code they came by, without `qrscene_`.
+    pub scene: Option<String>,
+    /// How they came, in WeChat's words: `ADD_SCENE_QR_CODE` … An open list.
+    pub subscribe_scene: Option<String>,
+    /// How often a follow was pushed.
+    pub followed_times: u64,
+    /// How often an unfollow was pushed.
+    pub unfollowed_times: u64,
+}
+
+/// Whether a person follows an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FollowState {
+    /// They do.
+    Following,
+    /// They did, or were never seen to.
+    Unfollowed,
+}
+
+/// `GET /v1/users/{account}/{openid}`: the person, and what they did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserDetail {
+    /// The person.
+    #[serde(flatten)]
+    pub user: User,
+    /// What they did.
+    pub counts: UserCounts,
+    /// The time of their newest message.
+    pub last_message_at: Option<String>,
+}
+
+/// How much a person did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserCounts {
+    /// Messages they sent.
+    pub messages: u64,
+}
+
+/// A message a person sent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Message {
+    /// The id of its event.
+    pub id: String,
+    /// The account's name in the gateway's configuration.
+    pub account: String,
+    /// Who sent it.
+    pub openid: String,
+    /// `MsgType`, lower case: `text`, `image` …
+    pub kind: String,
+    /// `MsgId`, where there was one. Not always a number.
+    pub msg_id: Option<String>,
+    /// WeChat's `CreateTime`.
+    pub at: String,
+    /// When the gateway had it complete.
+    pub received_at: Option<String>,
+    /// `Content` of a text; what speech recognition heard in a voice message.
+    pub text: Option<String>,
+    /// Every field as WeChat pushed it.
+    pub push: Option<Box<RawValue>>,
+}
+
+/// An event as it was stored. Newest first means: stored last.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StoredEvent {
+    /// The CloudEvent's `source`.
+    pub source: String,
+    /// The CloudEvent's `id`.
+    pub id: String,
+    /// The CloudEvent's `type`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The CloudEvent's `time`, if it had one.
+    pub time: Option<String>,
+    /// The CloudEvent's `subject`, if it had one.
+    pub subject: Option<String>,
+    /// When the store took it.
+    pub stored_at: String,
+    /// The CloudEvent's `data`, byte for byte, if it had one.
+    pub data: Option<Box<RawValue>>,
+}
+
+/// What every refusal carries, as `application/problem+json`. Source: RFC 9457.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// A name for the kind of problem that does not change: `urn:weir:store:queue-full` …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What was wrong this time, and what to do about it; never the contents of an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// Media type of a [`Problem`].
+pub const CONTENT_TYPE_PROBLEM: &str = "application/problem+json";
