@@ -1,1 +1,69 @@
-//! Placeholder of the first commit.
+//! WeChat's formats: bytes in, values out.
+//!
+//! Everything the platform sends and expects is read and written here, and nothing else happens here: no IO, no
+//! clock, no randomness, no global state. Random bytes and times are arguments.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`signature`] | `signature` and `msg_signature`, compared in constant time |
+//! | [`query`] | the query string of a callback |
+//! | [`aes_key`], [`cipher`] | EncodingAESKey, and the encryption of bodies |
+//! | [`envelope`] | the outer body in compatible and encrypted mode, inbound and outbound |
+//! | [`push`], [`fields`] | a message or event, and all its fields |
+//! | [`reply`] | passive replies |
+//! | [`open_data`] | `encryptedData` and `rawData` of mini programs |
+//! | [`error`] | errors by blame, with the official numeric codes |
+//!
+//! # One push in encrypted mode
+//! ```
+//! use weir_protocol::{aes_key::EncodingAesKey, cipher, envelope::Envelope, push::{Kind, Push}, query::CallbackQuery};
+//! use weir_protocol::{reply::Reply, signature::{self, Token}};
+//!
+//! fn answer(token: &Token, key: &EncodingAesKey, appid: &str, query: &str, body: &[u8]) -> Option<Vec<u8>> {
+//!     let query = CallbackQuery::parse(query).ok()?;
+//!     let stamp = query.stamp().ok()?; // judge its freshness here
+//!     let envelope = Envelope::parse(body).ok()?;
+//!     let given = query.msg_signature.as_deref()?;
+//!     if !signature::verify_encrypted(token, stamp.timestamp, stamp.nonce, &envelope.encrypt, given) {
+//!         return None;
+//!     }
+//!     let message = cipher::decrypt(key, &envelope.encrypt, appid).ok()?;
+//!     let push = Push::parse(&message).ok()?;
+//!     let Kind::Text { content } = push.kind() else { return Some(b"success".to_vec()) };
+//!     let reply = Reply::Text { content: content.into() }
+//!         .encode(push.format(), push.from_user_name(), push.to_user_name(), stamp.seconds);
+//!     Some(Envelope::seal(envelope.format, key, token, appid, &reply, stamp.seconds, stamp.nonce, &[7; 16]))
+//! }
+//! ```
+//!
+//! # Bounds
+//! See [`limits`]. No input makes this crate panic, recurse, or work longer than linearly in its length
+//! (times a constant number of names per object).
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod aes;
+pub mod aes_key;
+pub mod cipher;
+mod document;
+pub mod envelope;
+pub mod error;
+pub mod fields;
+mod json;
+pub mod limits;
+pub mod open_data;
+pub mod push;
+pub mod query;
+pub mod reply;
+pub mod signature;
+mod write;
+mod xml;

@@ -1,0 +1,298 @@
+//! The normalised tree of a push: every field WeChat sent, known or not, under WeChat's names.
+//!
+//! XML leaves are texts; JSON values keep their type, numbers their literal. Elements that repeat in XML are a list,
+//! and one element and a list of one are the same to a caller of [`Fields::list`]. Of a JSON name that occurs twice
+//! the last value counts (routing fields excepted, which are refused).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::slice;
+
+use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
+use serde_json::value::RawValue;
+
+use crate::document::Sink;
+use crate::error::ParseError;
+use crate::limits::MAX_NAMES;
+use crate::push::{Format, routing_field};
+
+/// One value. Shows only its shape in `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// A leaf of XML, or a string of JSON.
+    Text(Cow<'a, str>),
+    /// A number of JSON.
+    Number(Number<'a>),
+    /// A boolean of JSON.
+    Bool(bool),
+    /// An element with children, or an object.
+    Object(Fields<'a>),
+    /// Repeated elements, or a list.
+    List(Vec<Value<'a>>),
+}
+
+/// A JSON number as it was written, since 64-bit ids do not survive a `f64`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Number<'a>(Cow<'a, str>);
+
+/// Names and values in the order of the document; every name once.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Fields<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+
+impl<'a> Number<'a> {
+    /// `literal` has been checked against the grammar.
+    pub(crate) fn literal(literal: &'a str) -> Self {
+        Self(Cow::Borrowed(literal))
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its value, when it is an integer of that size.
+    pub fn as_u64(&self) -> Option<u64> {
+        self.0.parse().ok()
+    }
+
+    pub(crate) fn into_text(self) -> Cow<'a, str> {
+        self.0
+    }
+
+    fn into_owned(self) -> Number<'static> {
+        Number(Cow::Owned(self.0.into_owned()))
+    }
+}
+
+impl Value<'_> {
+    /// The text, or a number's literal.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Number(number) => Some(number.as_str()),
+            Self::Bool(_) | Self::Object(_) | Self::List(_) => None,
+        }
+    }
+
+    /// The field of this name, when this is an object.
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Object(fields) => fields.get(name),
+            _ => None,
+        }
+    }
+
+    /// A copy that borrows nothing. As deep as the value, so at most [`MAX_DEPTH`](crate::limits::MAX_DEPTH).
+    pub fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
+            Self::Number(number) => Value::Number(number.into_owned()),
+            Self::Bool(bool) => Value::Bool(bool),
+            Self::Object(fields) => Value::Object(fields.into_owned()),
+            Self::List(items) => Value::List(items.into_iter().map(Value::into_owned).collect()),
+        }
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// The value of a name.
+    pub fn get(&self, name: &str) -> Option<&Value<'a>> {
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value)
+    }
+
+    /// The text of a name, or its number's literal.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name)?.text()
+    }
+
+    /// The values of a name, be it one or many.
+    pub fn list(&self, name: &str) -> slice::Iter<'_, Value<'a>> {
+        match self.get(name) {
+            Some(Value::List(items)) => items.iter(),
+            Some(one) => slice::from_ref(one).iter(),
+            None => [].iter(),
+        }
+    }
+
+    /// Names and values in the order of the document.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value<'a>)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value))
+    }
+
+    /// How many names there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A copy that borrows nothing.
+    pub fn into_owned(self) -> Fields<'static> {
+        let owned = |(name, value): (Cow<'_, str>, Value<'_>)| {
+            (Cow::Owned(name.into_owned()), value.into_owned())
+        };
+        Fields(self.0.into_iter().map(owned).collect())
+    }
+
+    pub(crate) fn at(&self, index: usize) -> Option<&Value<'a>> {
+        self.0.get(index).map(|(_, value)| value)
+    }
+
+    /// Adds a value; `merge` makes a list of what repeats, and otherwise the last one counts.
+    fn insert(
+        &mut self,
+        name: Cow<'a, str>,
+        value: Value<'a>,
+        merge: bool,
+    ) -> Result<(), ParseError> {
+        // What repeats mostly repeats at once, so the search starts at the end.
+        let Some((_, known)) = self.0.iter_mut().rfind(|(known, _)| *known == name) else {
+            if self.0.len() >= MAX_NAMES {
+                return Err(ParseError::TooMany);
+            }
+            if self.0.is_empty() {
+                self.0.reserve(8);
+            }
+            self.0.push((name, value));
+            return Ok(());
+        };
+        match known {
+            known if !merge => *known = value,
+            Value::List(items) => items.push(value),
+            one => {
+                let first = std::mem::replace(one, Value::Bool(false));
+                *one = Value::List(vec![first, value]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Builds the tree of a document.
+pub(crate) struct Tree<'a> {
+    merge: bool,
+    fields: Fields<'a>,
+    open: Vec<(Cow<'a, str>, Value<'a>)>,
+}
+
+impl<'a> Tree<'a> {
+    pub(crate) fn new(format: Format) -> Self {
+        Self {
+            merge: format == Format::Xml,
+            fields: Fields::default(),
+            open: Vec::new(),
+        }
+    }
+
+    pub(crate) fn finish(self) -> Fields<'a> {
+        self.fields
+    }
+
+    fn add(&mut self, name: Cow<'a, str>, value: Value<'a>) -> Result<(), ParseError> {
+        match self.open.last_mut() {
+            Some((_, Value::List(items))) => items.push(value),
+            Some((_, Value::Object(fields))) => return fields.insert(name, value, self.merge),
+            _ => {
+                if let Some(routing) = routing_field(&name)
+                    && self.fields.get(&name).is_some()
+                {
+                    return Err(ParseError::Duplicate(routing));
+                }
+                return self.fields.insert(name, value, self.merge);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Sink<'a> for Tree<'a> {
+    fn enter(&mut self, name: Cow<'a, str>, list: bool) -> Result<(), ParseError> {
+        if self.open.is_empty()
+            && let Some(routing) = routing_field(&name)
+        {
+            return Err(ParseError::NotPlain(routing));
+        }
+        let empty = if list {
+            Value::List(Vec::new())
+        } else {
+            Value::Object(Fields::default())
+        };
+        self.open.push((name, empty));
+        Ok(())
+    }
+
+    fn leaf(&mut self, name: Cow<'a, str>, value: Value<'a>) -> Result<(), ParseError> {
+        self.add(name, value)
+    }
+
+    fn leave(&mut self) -> Result<(), ParseError> {
+        match self.open.pop() {
+            Some((name, value)) => self.add(name, value),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Value<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Number(number) => number.serialize(serializer),
+            Self::Bool(bool) => serializer.serialize_bool(*bool),
+            Self::Object(fields) => fields.serialize(serializer),
+            Self::List(items) => serializer.collect_seq(items),
+        }
+    }
+}
+
+impl Serialize for Number<'_> {
+    /// Integers as such; any other literal unchanged, which `serde_json` alone understands.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.as_u64() {
+            Some(number) => serializer.serialize_u64(number),
+            None => RawValue::from_string(self.0.to_string())
+                .map_err(S::Error::custom)?
+                .serialize(serializer),
+        }
+    }
+}
+
+impl fmt::Debug for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fields({})", self.len())
+    }
+}
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::Number(number) => number.fmt(f),
+            Self::Bool(_) => f.write_str("Bool"),
+            Self::Object(fields) => write!(f, "Object({})", fields.len()),
+            Self::List(items) => write!(f, "List({})", items.len()),
+        }
+    }
+}
+
+impl fmt::Debug for Number<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Number({} bytes)", self.0.len())
+    }
+}

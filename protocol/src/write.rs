@@ -1,0 +1,195 @@
+//! Writes the few shapes of XML and JSON that are sent to WeChat.
+//!
+//! XML is compact, starts with `<xml>` and has every text in CDATA, since that is how WeChat's own samples look. JSON
+//! is raw UTF-8. Characters that XML forbids are left out of both.
+
+use crate::push::Format;
+
+/// An object that is being written; [`finish`](Self::finish) closes it.
+pub(crate) struct Writer {
+    format: Format,
+    out: Vec<u8>,
+    /// JSON only: whether a comma is due.
+    comma: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(format: Format, capacity: usize) -> Self {
+        let mut out = Vec::with_capacity(capacity);
+        out.extend_from_slice(match format {
+            Format::Xml => b"<xml>".as_slice(),
+            Format::Json => b"{",
+        });
+        Self {
+            format,
+            out,
+            comma: false,
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        self.out.extend_from_slice(match self.format {
+            Format::Xml => b"</xml>".as_slice(),
+            Format::Json => b"}",
+        });
+        self.out
+    }
+
+    pub(crate) fn text(&mut self, name: &str, text: &str) {
+        self.start(name);
+        match self.format {
+            Format::Xml => {
+                self.out.extend_from_slice(b"<![CDATA[");
+                cdata(text, &mut self.out);
+                self.out.extend_from_slice(b"]]>");
+            }
+            Format::Json => json_string(text, &mut self.out),
+        }
+        self.end(name);
+    }
+
+    pub(crate) fn optional(&mut self, name: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.text(name, text);
+        }
+    }
+
+    pub(crate) fn number(&mut self, name: &str, mut number: u64) {
+        self.start(name);
+        let mut digits = [b'0'; 20];
+        let mut used = 0;
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
+            used += 1;
+            if number == 0 {
+                break;
+            }
+        }
+        self.out
+            .extend_from_slice(digits.get(20 - used..).unwrap_or_default());
+        self.end(name);
+    }
+
+    pub(crate) fn object(&mut self, name: &str, write: impl FnOnce(&mut Self)) {
+        self.start(name);
+        self.braces(write);
+        self.end(name);
+    }
+
+    /// A list of objects: in XML each one is an `item`.
+    pub(crate) fn list<T>(&mut self, name: &str, items: &[T], write: impl Fn(&mut Self, &T)) {
+        self.start(name);
+        if self.format == Format::Json {
+            self.out.push(b'[');
+        }
+        for (index, item) in items.iter().enumerate() {
+            match self.format {
+                Format::Xml => self.object("item", |w| write(w, item)),
+                Format::Json => {
+                    if index > 0 {
+                        self.out.push(b',');
+                    }
+                    self.braces(|w| write(w, item));
+                }
+            }
+        }
+        if self.format == Format::Json {
+            self.out.push(b']');
+        }
+        self.end(name);
+    }
+
+    fn braces(&mut self, write: impl FnOnce(&mut Self)) {
+        if self.format == Format::Xml {
+            return write(self);
+        }
+        self.out.push(b'{');
+        self.comma = false;
+        write(self);
+        self.out.push(b'}');
+        self.comma = true;
+    }
+
+    fn start(&mut self, name: &str) {
+        match self.format {
+            Format::Xml => {
+                self.out.push(b'<');
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.push(b'>');
+            }
+            Format::Json => {
+                if self.comma {
+                    self.out.push(b',');
+                }
+                self.comma = true;
+                self.out.push(b'"');
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.extend_from_slice(b"\":");
+            }
+        }
+    }
+
+    fn end(&mut self, name: &str) {
+        if self.format == Format::Xml {
+            self.out.extend_from_slice(b"</");
+            self.out.extend_from_slice(name.as_bytes());
+            self.out.push(b'>');
+        }
+    }
+}
+
+/// Whether XML 1.0 allows a character. U+FFFE and U+FFFF are the only ones it forbids beyond ASCII.
+pub(crate) fn is_allowed(char: char) -> bool {
+    matches!(char, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
+}
+
+/// Appends what goes between `<![CDATA[` and `]]>`. Only `]]>` is special, and is cut in two sections.
+fn cdata(text: &str, out: &mut Vec<u8>) {
+    for (index, run) in text.split(|char| !is_allowed(char)).enumerate() {
+        // With the forbidden character gone, `]]` may now stand before `>`.
+        if index > 0
+            && (run.starts_with('>') && out.ends_with(b"]]")
+                || run.starts_with("]>") && out.ends_with(b"]"))
+        {
+            split_section(out);
+        }
+        let mut rest = run;
+        while let Some(end) = rest.find("]]>") {
+            let (before, after) = rest.split_at(end + 2);
+            out.extend_from_slice(before.as_bytes());
+            split_section(out);
+            rest = after;
+        }
+        out.extend_from_slice(rest.as_bytes());
+    }
+}
+
+fn split_section(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"]]><![CDATA[");
+}
+
+/// Appends a JSON string with its quotes.
+pub(crate) fn json_string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for run in text.split_inclusive(|char| {
+        !is_allowed(char) || matches!(char, '"' | '\\' | '\n' | '\r' | '\t')
+    }) {
+        let mut chars = run.chars();
+        let escape: &[u8] = match chars.next_back() {
+            Some('"') => b"\\\"",
+            Some('\\') => b"\\\\",
+            Some('\n') => b"\\n",
+            Some('\r') => b"\\r",
+            Some('\t') => b"\\t",
+            Some(char) if !is_allowed(char) => b"",
+            _ => {
+                chars = run.chars();
+                b""
+            }
+        };
+        out.extend_from_slice(chars.as_str().as_bytes());
+        out.extend_from_slice(escape);
+    }
+    out.push(b'"');
+}
