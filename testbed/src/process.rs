@@ -28,6 +28,7 @@ pub struct Process {
     child: Child,
     out: PathBuf,
     err: PathBuf,
+    stop_signal: Signal,
 }
 
 impl Process {
@@ -56,7 +57,15 @@ impl Process {
             child,
             out,
             err,
+            stop_signal: Signal::SIGTERM,
         })
+    }
+
+    /// Asks the child to end by SIGINT instead: for PostgreSQL, SIGTERM means to wait for its clients.
+    #[must_use]
+    pub(crate) fn stopped_by_interrupt(mut self) -> Self {
+        self.stop_signal = Signal::SIGINT;
+        self
     }
 
     /// The child's pid.
@@ -142,13 +151,13 @@ impl Process {
         })
     }
 
-    /// Sends SIGTERM and returns at once.
+    /// Asks the child to end and returns at once.
     ///
     /// # Errors
     /// The system refused.
     pub fn terminate(&self) -> Result<()> {
         let pid = i32::try_from(self.child.id()).context("a pid fits i32")?;
-        kill(Pid::from_raw(pid), Signal::SIGTERM)
+        kill(Pid::from_raw(pid), self.stop_signal)
             .with_context(|| format!("cannot signal {}", self.name))
     }
 

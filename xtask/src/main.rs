@@ -1,2 +1,100 @@
-//! Placeholder.
-fn main() {}
+//! The project's commands, `cargo xtask <command>`: one each for what a person or CI does with this repository.
+//!
+//! Every command builds what it needs first, so that a fresh clone works with any of them. Nothing is installed here
+//! but two things that live under `target/` or in rustup: Envoy's binary and the wasm target.
+
+mod bench;
+mod cargo;
+mod check;
+mod run;
+mod say;
+mod test;
+mod wasm;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use weir_testbed::layout::Layout;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  run [--once] [--host envoy|wasmtime]
+        Weir end to end on this machine: the store, a simulated WeChat, Envoy with envoy.yaml, and a walk
+        through it (verify the URL, follow, write, unfollow). Stays up until Ctrl-C.
+        --once           end after the walk; success only if every step was right
+        --host wasmtime  the local wasm host in place of Envoy
+  test [--without-envoy] [--without-postgres] [-- <arguments for the test programs>]
+        Every test, against the built module, real Envoy and PostgreSQL. The two can be told to be absent on a
+        developer's machine, not where CI=true.
+  check
+        Formatting, clippy and documentation, warnings denied, for the host and for wasm32-wasip1.
+  wasm
+        Build target/weir.wasm, the module that Envoy loads.
+  bench [<arguments of weir-bench>]
+        Measure; the arguments are passed on (try `cargo xtask bench --help`).
+  help
+        This text.
+
+Environment: ENVOY names an Envoy binary; without it one is looked for on the PATH, then fetched by pip.
+";
+
+fn main() -> ExitCode {
+    match command(std::env::args().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command(mut arguments: Vec<String>) -> Result<()> {
+    if arguments.is_empty() {
+        bail!("which command?\n\n{HELP}");
+    }
+    let layout = Layout::of_this_checkout();
+    let name = arguments.remove(0);
+    match name.as_str() {
+        "run" => run::run(&layout, &run::Options::parse(&arguments)?),
+        "test" => test::test(&layout, &test::Options::parse(&arguments)?),
+        "check" => no_arguments(&name, &arguments).and_then(|()| check::check(&layout)),
+        "wasm" => no_arguments(&name, &arguments).and_then(|()| wasm::build(&layout)),
+        "bench" => bench::bench(&layout, &arguments),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => bail!("there is no command {other:?}\n\n{HELP}"),
+    }
+}
+
+fn no_arguments(command: &str, arguments: &[String]) -> Result<()> {
+    match arguments.first() {
+        None => Ok(()),
+        Some(argument) => bail!("{command} takes no {argument:?}\n\n{HELP}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_command_or_argument_is_refused_with_the_help_text() {
+        for words in [
+            &[][..],
+            &["walk"],
+            &["wasm", "--fast"],
+            &["run", "--twice"],
+            &["test", "--without-tests"],
+        ] {
+            let error =
+                command(words.iter().map(|&word| word.to_owned()).collect()).expect_err("refused");
+            assert!(
+                error.to_string().contains("cargo xtask <command>"),
+                "{words:?}: {error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `cargo xtask test`: every test there is, against real parts.
+//!
+//! The tests of the crates need nothing but cargo, except that the store's also run on PostgreSQL and that the host
+//! tests need the built module, the programs and Envoy. Those are made ready here and named to the tests by
+//! environment variables, so that plain `cargo test` in one crate still works for whoever sets them.
+
+use anyhow::{Context, Result, bail, ensure};
+use weir_testbed::envoy;
+use weir_testbed::layout::Layout;
+use weir_testbed::postgres::{Postgres, Programs};
+
+use crate::{HELP, cargo, say, wasm};
+
+/// URL of the PostgreSQL that the store's suite may create databases in.
+const POSTGRES_URL: &str = "WEIR_TEST_POSTGRES_URL";
+/// Set to `1`, tests that need PostgreSQL are left out.
+const WITHOUT_POSTGRES: &str = "WEIR_TEST_WITHOUT_POSTGRES";
+/// Set to `1`, tests that need Envoy are left out.
+const WITHOUT_ENVOY: &str = "WEIR_TEST_WITHOUT_ENVOY";
+
+/// What was asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    without_envoy: bool,
+    without_postgres: bool,
+    /// For the test programs: a name to filter by, `--nocapture` …
+    passed_on: Vec<String>,
+}
+
+impl Options {
+    pub(crate) fn parse(arguments: &[String]) -> Result<Self> {
+        let mut options = Self::default();
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--without-envoy" => options.without_envoy = true,
+                "--without-postgres" => options.without_postgres = true,
+                "--" => options.passed_on = arguments.by_ref().cloned().collect(),
+                other => bail!("test takes no {other:?}\n\n{HELP}"),
+            }
+        }
+        Ok(options)
+    }
+
+    /// In CI nothing may be missing: a run that skips is not a run.
+    fn allowed(&self, in_ci: bool) -> Result<()> {
+        ensure!(
+            !(in_ci && (self.without_envoy || self.without_postgres)),
+            "CI=true: tests may not be left out here"
+        );
+        Ok(())
+    }
+}
+
+/// Builds what the tests need and runs all of them.
+pub(crate) fn test(layout: &Layout, options: &Options) -> Result<()> {
+    options.allowed(std::env::var("CI").is_ok_and(|value| value == "true"))?;
+    wasm::build(layout)?;
+    say::timed("programs", || {
+        cargo::build_programs(layout, "dev", &["weir-store", "weir-sim", "weir-host"])
+    })?;
+
+    let mut command = cargo::cargo(layout);
+    command.args([
+        "test",
+        "--workspace",
+        "--exclude",
+        "weir-plugin",
+        "--no-fail-fast",
+    ]);
+
+    if options.without_envoy {
+        say::loudly("Tests in real Envoy are left out (--without-envoy).");
+        command.env(WITHOUT_ENVOY, "1");
+    } else {
+        let envoy = say::timed("Envoy", || {
+            let envoy =
+                envoy::find(layout, say::note).context("tests need Envoy (or --without-envoy)")?;
+            say::note(&format!("{} from {}", envoy.version, envoy.origin));
+            Ok(envoy)
+        })?;
+        command.env("ENVOY", envoy.path);
+    }
+
+    // Kept until the tests are over.
+    let mut _server = None;
+    if options.without_postgres {
+        say::loudly("Tests on PostgreSQL are left out (--without-postgres).");
+        command.env(WITHOUT_POSTGRES, "1");
+    } else if std::env::var_os(POSTGRES_URL).is_some() {
+        say::step(&format!("PostgreSQL: the one of ${POSTGRES_URL}"));
+    } else {
+        let server = say::timed("PostgreSQL", || {
+            let programs = Programs::find().with_context(|| {
+                format!(
+                    "tests need PostgreSQL: install the server (Debian: `apt-get install postgresql`), or give \
+                     ${POSTGRES_URL}, or --without-postgres"
+                )
+            })?;
+            say::note(&format!(
+                "{} (a server of our own, for the length of the tests)",
+                programs.dir().display()
+            ));
+            Postgres::start(&programs, &layout.emptied("test-postgres")?)
+        })?;
+        command.env(POSTGRES_URL, server.url());
+        _server = Some(server);
+    }
+
+    say::timed("tests", || {
+        cargo::run(command.arg("--").args(&options.passed_on))
+    })?;
+    say::step("all tests passed");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Options {
+        Options::parse(
+            &words
+                .iter()
+                .map(|&word| word.to_owned())
+                .collect::<Vec<_>>(),
+        )
+        .expect("understood")
+    }
+
+    #[test]
+    fn nothing_may_be_left_out_in_ci() {
+        for words in [&["--without-envoy"][..], &["--without-postgres"]] {
+            assert!(parse(words).allowed(true).is_err(), "{words:?}");
+            assert!(parse(words).allowed(false).is_ok(), "{words:?}");
+        }
+        assert!(parse(&[]).allowed(true).is_ok());
+    }
+
+    #[test]
+    fn what_follows_the_dashes_is_for_the_test_programs() {
+        let options = parse(&["--without-envoy", "--", "trailers", "--without-postgres"]);
+        assert!(options.without_envoy && !options.without_postgres);
+        assert_eq!(options.passed_on, ["trailers", "--without-postgres"]);
+    }
+}

@@ -1,0 +1,262 @@
+//! `target/weir.wasm`: built, stripped to what Weir uses, and checked against what it may ask of a host.
+//!
+//! The check is a promise to operators: [`IMPORTS`] is everything the module can do to its surroundings. A dependency
+//! that starts to want a file or a socket fails the build here, not a deployment.
+
+mod interface;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use walrus::{ExportItem, ImportKind, Module, ModuleConfig};
+use weir_testbed::layout::Layout;
+
+use self::interface::{CALLBACKS, IMPORTS, PLUMBING};
+use crate::cargo::{self, WASM_TARGET};
+use crate::say;
+
+/// The largest module allowed, in bytes. Envoy compiles all of it at every start and code update.
+const MAX_BYTES: usize = 500_000;
+
+/// Builds the plugin and writes the finished module.
+pub(crate) fn build(layout: &Layout) -> Result<()> {
+    say::timed("weir.wasm", || {
+        cargo::ensure_wasm_target(layout)?;
+        compile(layout)?;
+        let compiled = layout
+            .target()
+            .join(WASM_TARGET)
+            .join("wasm")
+            .join("weir.wasm");
+        let finished = finish(&compiled)?;
+        // Renamed into place: an Envoy that is running may be reading the old one.
+        let beside = layout.target().join("weir.wasm.new");
+        fs::write(&beside, &finished)?;
+        fs::rename(&beside, layout.wasm())?;
+        say::note(&format!(
+            "{}: {} bytes of at most {MAX_BYTES}",
+            layout.wasm().display(),
+            finished.len()
+        ));
+        ensure!(finished.len() <= MAX_BYTES, "the module is too large");
+        Ok(())
+    })
+}
+
+fn compile(layout: &Layout) -> Result<()> {
+    // Panic messages carry source paths into Envoy's log; none of them is to name the build machine.
+    let home = |variable: &str, below: &str| {
+        std::env::var(variable)
+            .ok()
+            .or_else(|| Some(format!("{}/{below}", std::env::var("HOME").ok()?)))
+            .unwrap_or_else(|| below.to_owned())
+    };
+    let root = layout
+        .root()
+        .to_str()
+        .context("the repository's path is not UTF-8")?;
+    let flags = [
+        format!("--remap-path-prefix={root}=weir"),
+        format!("--remap-path-prefix={}=cargo", home("CARGO_HOME", ".cargo")),
+        format!(
+            "--remap-path-prefix={}=rustup",
+            home("RUSTUP_HOME", ".rustup")
+        ),
+    ];
+    cargo::run(
+        cargo::cargo(layout)
+            .args([
+                "build",
+                "--profile",
+                "wasm",
+                "--target",
+                WASM_TARGET,
+                "--package",
+                "weir-plugin",
+            ])
+            .env_remove("RUSTFLAGS")
+            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")),
+    )
+}
+
+/// Reads the compiler's module and gives the one to ship.
+fn finish(compiled: &Path) -> Result<Vec<u8>> {
+    let bytes =
+        fs::read(compiled).with_context(|| format!("cannot read {}", compiled.display()))?;
+    let mut module =
+        parse(&bytes).with_context(|| format!("{} is not a module", compiled.display()))?;
+    reduce(&mut module)?;
+    let imports = checked_imports(&module)?;
+    say::note(&format!(
+        "imports ({}): {}",
+        imports.len(),
+        imports.into_iter().collect::<Vec<_>>().join(", ")
+    ));
+    Ok(module.emit_wasm())
+}
+
+fn parse(bytes: &[u8]) -> Result<Module> {
+    let mut config = ModuleConfig::new();
+    config
+        .generate_name_section(false)
+        .generate_producers_section(false)
+        .generate_dwarf(false);
+    config.parse(bytes)
+}
+
+/// Leaves out what nobody calls: exports, custom sections, and all that only they reached.
+fn reduce(module: &mut Module) -> Result<()> {
+    let dropped = drop_unused_exports(module)?;
+    let custom: Vec<_> = module.customs.iter().map(|(id, _)| id).collect();
+    for section in custom {
+        module.customs.delete(section);
+    }
+    walrus::passes::gc::run(module);
+    if !dropped.is_empty() {
+        say::note(&format!("callbacks left out: {}", dropped.join(", ")));
+    }
+    Ok(())
+}
+
+/// Removes every callback that is not in [`CALLBACKS`] and tells which those were. Anything else the module exports
+/// must be in [`PLUMBING`] or is removed as well: nobody calls it.
+fn drop_unused_exports(module: &mut Module) -> Result<Vec<String>> {
+    let mut missing: BTreeSet<&str> = CALLBACKS.iter().map(|(name, _)| *name).collect();
+    let mut dropped = Vec::new();
+    let mut unwanted = Vec::new();
+    let mut speaks_abi = false;
+    for export in module.exports.iter() {
+        let name = export.name.as_str();
+        speaks_abi |= name == interface::ABI_VERSION;
+        if missing.remove(name) || name == interface::ABI_VERSION || PLUMBING.contains(&name) {
+            continue;
+        }
+        unwanted.push(export.id());
+        if name.starts_with("proxy_") && matches!(export.item, ExportItem::Function(_)) {
+            dropped.push(name.to_owned());
+        }
+    }
+    ensure!(
+        speaks_abi,
+        "the module does not export {}",
+        interface::ABI_VERSION
+    );
+    ensure!(
+        missing.is_empty(),
+        "the module lacks callbacks it needs: {missing:?}"
+    );
+    for export in unwanted {
+        module.exports.delete(export);
+    }
+    dropped.sort();
+    Ok(dropped)
+}
+
+fn checked_imports(module: &Module) -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    for import in module.imports.iter() {
+        let name = format!("{}.{}", import.module, import.name);
+        let known = IMPORTS
+            .iter()
+            .any(|&(from, names)| from == import.module && names.contains(&import.name.as_str()));
+        if !known || !matches!(import.kind, ImportKind::Function(_)) {
+            bail!(
+                "the module imports {name}, which is not in the list of what Weir may ask of its host"
+            );
+        }
+        found.insert(import.name.clone());
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use walrus::{FunctionBuilder, FunctionId, RawCustomSection};
+
+    use super::*;
+
+    /// A module with every callback of the list, further exports, and one import that each of `users` calls.
+    fn module(further: &[&str], import: (&str, &str), users: &[&str]) -> Module {
+        let mut module = parse(b"\0asm\x01\0\0\0").expect("an empty module");
+        let signature = module.types.add(&[], &[]);
+        let (imported, _) = module.add_import_func(import.0, import.1, signature);
+        let callbacks = CALLBACKS
+            .iter()
+            .map(|(name, _)| *name)
+            .chain([interface::ABI_VERSION]);
+        for name in callbacks.chain(further.iter().copied()) {
+            let function = function(&mut module, users.contains(&name).then_some(imported));
+            module.exports.add(name, function);
+        }
+        module.customs.add(RawCustomSection {
+            name: "target_features".into(),
+            data: vec![1, 2, 3],
+        });
+        module
+    }
+
+    fn function(module: &mut Module, calls: Option<FunctionId>) -> FunctionId {
+        let mut builder = FunctionBuilder::new(&mut module.types, &[], &[]);
+        if let Some(callee) = calls {
+            builder.func_body().call(callee);
+        }
+        builder.finish(Vec::new(), &mut module.funcs)
+    }
+
+    #[test]
+    fn a_callback_that_weir_does_not_use_goes_with_the_imports_only_it_needed() {
+        let mut module = module(
+            &["proxy_on_grpc_receive", "__heap_base"],
+            ("env", "proxy_grpc_send"),
+            &["proxy_on_grpc_receive"],
+        );
+        assert!(checked_imports(&module).is_err());
+        reduce(&mut module).expect("all that is needed is there");
+        let module = parse(&module.emit_wasm()).expect("what is written can be read");
+        let exports: BTreeSet<_> = module
+            .exports
+            .iter()
+            .map(|export| export.name.clone())
+            .collect();
+        assert!(
+            exports.contains("proxy_on_request_body") && exports.contains(interface::ABI_VERSION)
+        );
+        assert!(!exports.contains("proxy_on_grpc_receive") && !exports.contains("__heap_base"));
+        assert!(
+            checked_imports(&module)
+                .expect("no surprise is left")
+                .is_empty()
+        );
+        assert_eq!(module.customs.iter().count(), 0);
+    }
+
+    #[test]
+    fn an_import_that_is_not_in_the_list_fails_the_build() {
+        let mut module = module(
+            &[],
+            ("wasi_snapshot_preview1", "path_open"),
+            &["proxy_on_tick"],
+        );
+        reduce(&mut module).expect("all that is needed is there");
+        let error = checked_imports(&module)
+            .expect_err("a surprise")
+            .to_string();
+        assert!(
+            error.contains("wasi_snapshot_preview1.path_open"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_module_without_a_needed_callback_fails_the_build() {
+        let mut module = module(&[], ("env", "proxy_log"), &["proxy_on_tick"]);
+        module
+            .exports
+            .remove("proxy_on_done")
+            .expect("it was there");
+        let error = reduce(&mut module).expect_err("incomplete").to_string();
+        assert!(error.contains("proxy_on_done"), "{error}");
+    }
+}

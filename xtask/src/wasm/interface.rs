@@ -1,0 +1,99 @@
+//! The module's whole surface: what a host calls, and what it may call of a host.
+
+/// Says which version of the proxy-wasm ABI the module speaks.
+pub(super) const ABI_VERSION: &str = "proxy_abi_version_0_2_1";
+
+/// The callbacks Weir uses, each with its reason. A host calls whatever is exported: each callback that does nothing
+/// would still cost a crossing from the host into the VM at every push, so all others are dropped from the module.
+pub(super) const CALLBACKS: &[(&str, &str)] = &[
+    ("proxy_on_vm_start", "the host insists on it"),
+    (
+        "proxy_on_configure",
+        "checks the configuration, makes the shared tables",
+    ),
+    (
+        "proxy_on_context_create",
+        "tells a root context from a push",
+    ),
+    ("proxy_on_tick", "deadlines, retries, leases"),
+    (
+        "proxy_on_queue_ready",
+        "the hop from a push to the root context, which outlives it",
+    ),
+    (
+        "proxy_on_request_headers",
+        "path, method, length; a GET is answered here",
+    ),
+    ("proxy_on_request_body", "the push"),
+    (
+        "proxy_on_request_trailers",
+        "the end of a push that has trailers",
+    ),
+    (
+        "proxy_on_http_call_response",
+        "answers of the store and of WeChat's API",
+    ),
+    (
+        "proxy_on_done",
+        "a replaced configuration finishes its deliveries first",
+    ),
+    ("proxy_on_delete", "a client that has gone is not answered"),
+];
+
+/// Exports that are no callbacks: memory, its allocator, and the start function of the language's runtime.
+pub(super) const PLUMBING: &[&str] = &[
+    "memory",
+    "_initialize",
+    "_start",
+    "malloc",
+    "proxy_on_memory_allocate",
+];
+
+/// Everything the module may import, by the importing module's name. All of it exists in Envoy and in the wasmtime
+/// host. Neither files nor sockets are among it, and no gRPC.
+pub(super) const IMPORTS: &[(&str, &[&str])] = &[
+    (
+        "env",
+        &[
+            "proxy_add_header_map_value",
+            "proxy_continue_stream",
+            "proxy_define_metric",
+            "proxy_dequeue_shared_queue",
+            "proxy_done",
+            "proxy_enqueue_shared_queue",
+            "proxy_get_buffer_bytes",
+            "proxy_get_current_time_nanoseconds",
+            "proxy_get_header_map_pairs",
+            "proxy_get_header_map_value",
+            "proxy_get_log_level",
+            "proxy_get_property",
+            "proxy_get_shared_data",
+            "proxy_get_status",
+            "proxy_http_call",
+            "proxy_increment_metric",
+            "proxy_log",
+            "proxy_record_metric",
+            "proxy_register_shared_queue",
+            "proxy_remove_header_map_value",
+            "proxy_replace_header_map_value",
+            "proxy_resolve_shared_queue",
+            "proxy_send_local_response",
+            "proxy_set_buffer_bytes",
+            "proxy_set_effective_context",
+            "proxy_set_header_map_pairs",
+            "proxy_set_shared_data",
+            "proxy_set_tick_period_milliseconds",
+        ],
+    ),
+    (
+        "wasi_snapshot_preview1",
+        &[
+            "clock_time_get",
+            "environ_get",
+            "environ_sizes_get",
+            "fd_write",  // panic messages: the host logs them
+            "proc_exit", // abort
+            "random_get",
+        ],
+    ),
+];
