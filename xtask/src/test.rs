@@ -15,8 +15,6 @@ use crate::{HELP, cargo, say, wasm};
 const POSTGRES_URL: &str = "WEIR_TEST_POSTGRES_URL";
 /// Set to `1`, tests that need PostgreSQL are left out.
 const WITHOUT_POSTGRES: &str = "WEIR_TEST_WITHOUT_POSTGRES";
-/// Set to `1`, tests that need Envoy are left out.
-const WITHOUT_ENVOY: &str = "WEIR_TEST_WITHOUT_ENVOY";
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -71,7 +69,7 @@ pub(crate) fn test(layout: &Layout, options: &Options) -> Result<()> {
 
     if options.without_envoy {
         say::loudly("Tests in real Envoy are left out (--without-envoy).");
-        command.env(WITHOUT_ENVOY, "1");
+        command.env(envoy::LEAVE_OUT, "1");
     } else {
         let envoy = say::timed("Envoy", || {
             let envoy =
