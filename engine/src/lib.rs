@@ -1,1 +1,63 @@
-//! Placeholder of the first commit.
+//! The decisions of Weir, without IO.
+//!
+//! An [`Engine`] serves one worker under one configuration. It opens no socket, reads no clock and draws no
+//! random number: the present, the shared data and chance come in with every input ([`Env`]). The contract is
+//! one loop, the same in Envoy, in a component, in a simulator:
+//!
+//! ```text
+//! engine.handle(input, &mut env);            // something happened
+//! while let Some(effect) = engine.poll() {   // do what it wants, in order
+//!     perform(effect);                       // what fails comes back as an input
+//! }
+//! ```
+//!
+//! * Inputs from a stream ([`Input::Request`], [`Input::Gone`]) cause nothing but a response to that stream, counts,
+//!   and [`Effect::Wake`]. Calls and responses to other streams happen on inputs from the root.
+//! * A stream that gets no [`Effect::Respond`] after its request is held. Every hold ends: with the store's answer, at
+//!   the deadline of the last attempt, when the stream is gone, or at twice the deadline.
+//! * The engine names its own calls ([`Call`]); a host's numbers do not come in.
+//! * [`Input::Tick`] at least every [`TICK_MS`]; lateness costs time, never correctness.
+//!
+//! Nothing here panics on any input. What is shared between workers is in [`shared`]; everything else is one
+//! worker's memory.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod admit;
+#[allow(missing_docs)]
+mod api_stub;
+mod backoff;
+pub mod claims;
+pub mod config;
+mod deliveries;
+mod effect;
+mod engine;
+mod event;
+mod exchange;
+mod input;
+mod journal;
+pub mod metric;
+mod outbox;
+pub mod owners;
+mod profiles;
+mod pushes;
+pub mod rules;
+pub mod shared;
+pub mod template;
+pub mod time;
+mod tokens;
+
+pub use effect::{CallRequest, Effect, LogLevel, Response};
+pub use engine::{Engine, Env, Random};
+pub use input::{Call, CallOutcome, Input, Method, Request, StreamId};
+
+/// The longest time between two [`Input::Tick`]s, milliseconds.
+pub const TICK_MS: u64 = 50;

@@ -1,0 +1,310 @@
+//! Recognises copies of a push, so that the work behind it is done once.
+//!
+//! WeChat pushes again when it has no reply within 5 s, three times in all, and a copy can arrive on any
+//! worker while the first is still in flight. The first [`claim`](Claims::claim) of a fingerprint is told
+//! [`Claim::First`]; later ones are told who works on it, or that it was answered.
+//!
+//! # Shape
+//! A table in shared data: a power of two of buckets, each one value holding [`SLOTS_PER_BUCKET`] slots of
+//! [`SLOT`] bytes. The buckets are created while configuring and never again (a conditional write does not
+//! protect a creation). A slot says: fingerprint, first sight on both clocks, owner, state, attempts.
+//! Replies are not kept here: rules rebuild them, with the `CreateTime` of the first sight, so that every
+//! copy gets the same one.
+//!
+//! # Bounds
+//! `slots` in all. In a full bucket the oldest answered slot makes room, else the oldest. A push whose slot
+//! was lost this way is taken for new; the store's unique key still keeps one. Each round of
+//! read-decide-write is tried 16 times, then the claim is [`Claim::Unrecorded`] and the push is handled anyway.
+//!
+//! # Source
+//! wechat-protocol 3.1, 3.4; shared data as measured on Envoy 1.40.
+
+use std::hash::Hasher as _;
+
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
+
+use crate::owners::{self, OwnerId};
+use crate::shared::{self, SharedData, Write};
+use crate::time::Now;
+
+/// Slots in one bucket. 16 slots of 32 bytes cost 0.1 µs more to read than one.
+pub const SLOTS_PER_BUCKET: usize = 16;
+const SLOT: usize = 32;
+const HASH_KEY: &str = "weir/hash-key";
+
+/// A keyed 128-bit hash of what tells one push from every other. The key is random per process: nobody can
+/// choose pushes that collide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint {
+    slot: u64,
+    bucket: u64,
+}
+
+/// What the table says about a push that has just arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// Nobody has seen it: the caller owns it now.
+    First,
+    /// It was in flight at an owner that died: the caller owns it now.
+    TakenOver(Sighting),
+    /// Somebody works on it; perhaps the caller itself.
+    InFlight {
+        /// Who.
+        owner: OwnerId,
+        /// Which attempt this is, and since when.
+        sighting: Sighting,
+    },
+    /// It was answered.
+    Answered(Sighting),
+    /// The table has no place for it (absent, or too contended): handle it as if it were the first.
+    Unrecorded,
+}
+
+/// When a push was first seen, and how often it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sighting {
+    /// Unix seconds of the first sight: the `CreateTime` of the reply to every copy.
+    pub first_unix_s: u64,
+    /// 1 for the first attempt.
+    pub attempts: u8,
+}
+
+/// How a claim starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Work is to be done before the answer.
+    InFlight,
+    /// The answer goes out at once.
+    Answered,
+}
+
+/// The table, as one engine sees it.
+#[derive(Debug)]
+pub struct Claims {
+    bits: u32,
+    retention_ms: u64,
+    keys: (u64, u64),
+    me: OwnerId,
+}
+
+impl Claims {
+    /// Creates the table unless it exists, and reads the process's hash key (made from `random` by the first).
+    ///
+    /// `slots` is rounded up to a power of two of buckets. Call while configuring.
+    pub fn prepare(
+        shared: &dyn SharedData,
+        me: OwnerId,
+        slots: usize,
+        retention_ms: u64,
+        random: [u8; 16],
+    ) -> Self {
+        let bits = slots.div_ceil(SLOTS_PER_BUCKET).max(1).next_power_of_two().ilog2();
+        shared::create(shared, HASH_KEY, &random);
+        let key = shared.get(HASH_KEY).and_then(|(v, _)| <[u8; 16]>::try_from(v).ok());
+        let key = u128::from_le_bytes(key.unwrap_or(random));
+        let claims =
+            Self { bits, retention_ms, keys: ((key >> 64) as u64, key as u64), me };
+        for bucket in 0..1u64 << bits {
+            shared::create(shared, &claims.bucket_key(bucket), &[0; SLOT * SLOTS_PER_BUCKET]);
+        }
+        claims
+    }
+
+    /// The fingerprint of an identity (account and what tells its pushes apart).
+    #[must_use]
+    pub fn fingerprint(&self, identity: &[u8]) -> Fingerprint {
+        let mut hasher = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
+        hasher.write(identity);
+        let hash = hasher.finish128();
+        // Zero marks an empty slot.
+        Fingerprint { slot: hash.h1.max(1), bucket: hash.h2 }
+    }
+
+    /// Claims a push. `start` is the state it gets when it is the first.
+    pub fn claim(
+        &self,
+        shared: &dyn SharedData,
+        print: Fingerprint,
+        start: Start,
+        now: Now,
+    ) -> Claim {
+        self.change(shared, print, |bucket| {
+            let state = match start {
+                Start::InFlight => State::InFlight,
+                Start::Answered => State::Answered,
+            };
+            let Some(slot) = find(bucket, print) else {
+                self.insert(bucket, print, state, now);
+                return (Claim::First, Write::Yes);
+            };
+            let mut seen = Slot::read(slot);
+            if now.mono_ms.saturating_sub(seen.first_mono_ms) > self.retention_ms {
+                // Expired: WeChat gave up long ago, so this is somebody else's replay; the store decides.
+                self.insert(bucket, print, state, now);
+                return (Claim::First, Write::Yes);
+            }
+            if seen.state == State::Answered {
+                return (Claim::Answered(seen.sighting()), Write::No);
+            }
+            seen.attempts = seen.attempts.saturating_add(1);
+            let claim = match seen.owner {
+                Some(owner)
+                    if owner == self.me || owners::is_alive(shared, owner, now.mono_ms) =>
+                {
+                    Claim::InFlight { owner, sighting: seen.sighting() }
+                }
+                _ => {
+                    seen.owner = Some(self.me);
+                    Claim::TakenOver(seen.sighting())
+                }
+            };
+            seen.write(slot);
+            (claim, Write::Yes)
+        })
+        .unwrap_or(Claim::Unrecorded)
+    }
+
+    /// What has become of a push that another worker owns: [`Claim::InFlight`], [`Claim::Answered`],
+    /// [`Claim::TakenOver`] when its owner died and the caller owns it now, or [`Claim::Unrecorded`].
+    pub fn look(&self, shared: &dyn SharedData, print: Fingerprint, now: Now) -> Claim {
+        self.change(shared, print, |bucket| {
+            let Some(slot) = find(bucket, print) else {
+                return (Claim::Unrecorded, Write::No);
+            };
+            let mut seen = Slot::read(slot);
+            match (seen.state, seen.owner) {
+                (State::Answered, _) => (Claim::Answered(seen.sighting()), Write::No),
+                (State::InFlight, Some(owner))
+                    if owner == self.me || owners::is_alive(shared, owner, now.mono_ms) =>
+                {
+                    (Claim::InFlight { owner, sighting: seen.sighting() }, Write::No)
+                }
+                (State::InFlight, _) => {
+                    seen.owner = Some(self.me);
+                    seen.write(slot);
+                    (Claim::TakenOver(seen.sighting()), Write::Yes)
+                }
+            }
+        })
+        .unwrap_or(Claim::Unrecorded)
+    }
+
+    /// Records that a push was answered.
+    pub fn answered(&self, shared: &dyn SharedData, print: Fingerprint) {
+        self.mark(shared, print, |slot| slot.state = State::Answered);
+    }
+
+    /// Gives a claim up: the next attempt takes it over. Its attempts stay counted.
+    pub fn release(&self, shared: &dyn SharedData, print: Fingerprint) {
+        self.mark(shared, print, |slot| {
+            slot.state = State::InFlight;
+            slot.owner = None;
+        });
+    }
+
+    fn mark(&self, shared: &dyn SharedData, print: Fingerprint, set: impl Fn(&mut Slot)) {
+        // A slot that made room in between needs no mark.
+        let _ = self.change(shared, print, |bucket| match find(bucket, print) {
+            None => ((), Write::No),
+            Some(slot) => {
+                let mut seen = Slot::read(slot);
+                set(&mut seen);
+                seen.write(slot);
+                ((), Write::Yes)
+            }
+        });
+    }
+
+    fn change<T>(
+        &self,
+        shared: &dyn SharedData,
+        print: Fingerprint,
+        mut change: impl FnMut(&mut [[u8; SLOT]]) -> (T, Write),
+    ) -> Option<T> {
+        let key = self.bucket_key(print.bucket & ((1 << self.bits) - 1));
+        shared::update(shared, &key, |value| change(value.as_chunks_mut::<SLOT>().0))
+    }
+
+    /// The slot's own older self, else an empty or expired slot, else the oldest answered one, else the oldest.
+    fn insert(&self, bucket: &mut [[u8; SLOT]], print: Fingerprint, state: State, now: Now) {
+        let rank = |slot: &[u8; SLOT]| {
+            let seen = Slot::read(slot);
+            let free = seen.print == 0
+                || now.mono_ms.saturating_sub(seen.first_mono_ms) > self.retention_ms;
+            match (seen.print == print.slot, free, seen.state) {
+                (true, ..) => (0, 0),
+                (_, true, _) => (1, 0),
+                (_, _, State::Answered) => (2, seen.first_mono_ms),
+                (_, _, State::InFlight) => (3, seen.first_mono_ms),
+            }
+        };
+        if let Some(slot) = bucket.iter_mut().min_by_key(|slot| rank(slot)) {
+            Slot {
+                print: print.slot,
+                first_mono_ms: now.mono_ms,
+                first_unix_s: now.unix_s(),
+                owner: Some(self.me),
+                state,
+                attempts: 1,
+            }
+            .write(slot);
+        }
+    }
+
+    fn bucket_key(&self, bucket: u64) -> String {
+        // The size is part of the name: a table of another size must not be read as this one.
+        format!("weir/dedup/{}/{bucket}", self.bits)
+    }
+}
+
+fn find(bucket: &mut [[u8; SLOT]], print: Fingerprint) -> Option<&mut [u8; SLOT]> {
+    bucket.iter_mut().find(|slot| slot.first_chunk::<8>() == Some(&print.slot.to_le_bytes()))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    InFlight,
+    Answered,
+}
+
+/// `print u64 | first_mono_ms u64 | first_unix_s u64 | owner u32 | state u8 | attempts u8 | 0 0`, little-endian.
+struct Slot {
+    print: u64,
+    first_mono_ms: u64,
+    first_unix_s: u64,
+    owner: Option<OwnerId>,
+    state: State,
+    attempts: u8,
+}
+
+impl Slot {
+    fn read(bytes: &[u8; SLOT]) -> Self {
+        let [a0, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3, b4, b5, b6, b7, c0, c1, c2, c3, c4, c5, c6, c7, o0, o1, o2, o3, state, attempts, _, _] =
+            *bytes;
+        Self {
+            print: u64::from_le_bytes([a0, a1, a2, a3, a4, a5, a6, a7]),
+            first_mono_ms: u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]),
+            first_unix_s: u64::from_le_bytes([c0, c1, c2, c3, c4, c5, c6, c7]),
+            owner: OwnerId::from_bits(u32::from_le_bytes([o0, o1, o2, o3])),
+            state: if state == 1 { State::Answered } else { State::InFlight },
+            attempts,
+        }
+    }
+
+    fn write(&self, bytes: &mut [u8; SLOT]) {
+        let owner = self.owner.map_or(0, OwnerId::to_bits);
+        let state = u8::from(self.state == State::Answered);
+        let parts = (self.print.to_le_bytes().into_iter())
+            .chain(self.first_mono_ms.to_le_bytes())
+            .chain(self.first_unix_s.to_le_bytes())
+            .chain(owner.to_le_bytes())
+            .chain([state, self.attempts, 0, 0]);
+        for (to, from) in bytes.iter_mut().zip(parts) {
+            *to = from;
+        }
+    }
+
+    fn sighting(&self) -> Sighting {
+        Sighting { first_unix_s: self.first_unix_s, attempts: self.attempts }
+    }
+}

@@ -1,0 +1,291 @@
+//! Routes what happens to the part that decides, and collects what they want done.
+
+use std::collections::{HashSet, VecDeque};
+use std::rc::Rc;
+
+use crate::claims::Claims;
+use crate::config::{Ack, Config};
+use crate::effect::{Effect, LogLevel};
+use crate::exchange::{Alarm, Exchanges};
+use crate::input::{Call, CallOutcome, Input, StreamId};
+use crate::journal::Journal;
+use crate::metric::{Loss, Metric, Outcome, Status, Target};
+use crate::outbox::Outbox;
+use crate::owners::{self, OwnerId};
+use crate::profiles::Profiles;
+use crate::shared::SharedData;
+use crate::time::Now;
+use crate::tokens;
+
+/// How many times WeChat sends a push. Source: wechat-protocol 3.1.
+pub(crate) const ATTEMPTS: u8 = 3;
+
+/// What an engine is given with every input: the present, what is shared, and chance.
+pub struct Env<'a> {
+    /// The present.
+    pub now: Now,
+    /// What the workers of the process share.
+    pub shared: &'a dyn SharedData,
+    /// A source of unpredictable bytes.
+    pub random: &'a mut dyn Random,
+}
+
+/// A source of unpredictable bytes.
+pub trait Random {
+    /// Fills `out`.
+    fn fill(&mut self, out: &mut [u8]);
+}
+
+impl Env<'_> {
+    pub(crate) fn random<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.random.fill(&mut bytes);
+        bytes
+    }
+
+    pub(crate) fn random_u32(&mut self) -> u32 {
+        u32::from_le_bytes(self.random())
+    }
+}
+
+/// The decisions of one worker under one configuration.
+pub struct Engine {
+    pub(crate) config: Rc<Config>,
+    pub(crate) me: OwnerId,
+    pub(crate) claims: Claims,
+    pub(crate) exchanges: Exchanges,
+    pub(crate) outbox: Outbox,
+    /// One per account, in the order of the configuration.
+    pub(crate) profiles: Vec<Profiles>,
+    pub(crate) calls: HashSet<Call>,
+    effects: VecDeque<Effect>,
+    woken: bool,
+    signed_mono_ms: Option<u64>,
+    shown: Shown,
+    pub(crate) journal: Journal,
+}
+
+/// The gauges as last shown.
+#[derive(Default)]
+struct Shown {
+    events: usize,
+    bytes: usize,
+    parked: usize,
+}
+
+impl Engine {
+    /// An engine for `config`. Creates what is to be shared, so call it while configuring, never later.
+    pub fn new(config: Rc<Config>, env: &mut Env<'_>) -> Self {
+        let me = OwnerId::from_random(env.random());
+        owners::prepare(env.shared);
+        let limits = &config.limits;
+        let hash_key = env.random();
+        let claims = Claims::prepare(
+            env.shared,
+            me,
+            limits.dedup_slots,
+            limits.dedup_retention_ms,
+            hash_key,
+        );
+        let mut profiles = Vec::new();
+        for (_, account) in config.accounts() {
+            tokens::prepare(env.shared, &account.appid);
+            profiles.push(Profiles::default());
+        }
+        Self {
+            outbox: Outbox::new(limits),
+            config,
+            me,
+            claims,
+            exchanges: Exchanges::default(),
+            profiles,
+            calls: HashSet::new(),
+            effects: VecDeque::new(),
+            woken: false,
+            signed_mono_ms: None,
+            shown: Shown::default(),
+            journal: Journal::default(),
+        }
+    }
+
+    /// The configuration it runs.
+    #[must_use]
+    pub fn config(&self) -> &Rc<Config> {
+        &self.config
+    }
+
+    /// Takes an input. Then [`poll`](Self::poll) until there is nothing left to do.
+    pub fn handle(&mut self, input: Input<'_>, env: &mut Env<'_>) {
+        match input {
+            Input::Request { stream, request } => {
+                // A worker that serves must not look dead from its first push on.
+                self.sign(env);
+                self.on_request(stream, &request, env);
+                self.wake_if_due(env.now);
+            }
+            Input::Gone { stream } => self.on_gone(stream),
+            Input::CallDone { call, outcome } => {
+                self.on_call_done(call, &outcome, env);
+                self.start_calls(env);
+                self.show_gauges();
+            }
+            Input::Woken => {
+                self.woken = false;
+                self.start_calls(env);
+            }
+            Input::Tick => {
+                self.sign(env);
+                self.look_beside(env);
+                self.on_alarms(env);
+                self.start_calls(env);
+                self.show_gauges();
+                self.write_journal(env.now);
+            }
+            Input::Abandon => {
+                let count = self.outbox.abandon() as u64;
+                if count > 0 {
+                    self.count(Metric::Lost { reason: Loss::Abandoned, count });
+                    self.log(LogLevel::Error, format!("weir: events lost with a replaced configuration: {count}"));
+                }
+                self.show_gauges();
+            }
+        }
+    }
+
+    /// The next thing to do, in order.
+    pub fn poll(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Whether nothing is held, in flight or waiting: the engine may be dropped without loss.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.outbox.is_empty()
+            && self.calls.is_empty()
+            && self.exchanges.parked() == 0
+            && self.profiles.iter().all(|profiles| profiles.len() == 0)
+    }
+
+    pub(crate) fn want(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+
+    pub(crate) fn count(&mut self, metric: Metric) {
+        if let Metric::Push { account, outcome, .. } = metric {
+            self.journal.note(account, outcome);
+        }
+        self.want(Effect::Count(metric));
+    }
+
+    pub(crate) fn log(&mut self, level: LogLevel, line: String) {
+        self.want(Effect::Log { level, line });
+    }
+
+    fn write_journal(&mut self, now: Now) {
+        for (account, outcome, count) in self.journal.take(now.mono_ms) {
+            let config = self.config.clone();
+            let Some(account) = config.account(account) else { continue };
+            let name = &account.name;
+            self.log(LogLevel::Warn, format!("weir: account={name} outcome={outcome} pushes={count}"));
+        }
+    }
+
+    fn sign(&mut self, env: &Env<'_>) {
+        let now = env.now.mono_ms;
+        if self.signed_mono_ms.is_none_or(|at| now.saturating_sub(at) >= owners::SIGN_EVERY_MS) {
+            self.signed_mono_ms = Some(now);
+            owners::sign(env.shared, self.me, now);
+        }
+    }
+
+    /// Asks for the root when a batch could go and none is asked for yet.
+    fn wake_if_due(&mut self, now: Now) {
+        if !self.woken && self.store_is_due(now) {
+            self.woken = true;
+            self.want(Effect::Wake);
+        }
+    }
+
+    pub(crate) fn store_is_due(&self, now: Now) -> bool {
+        let wait_ms = match self.config.store.ack {
+            Ack::AfterStore => 0,
+            Ack::AtOnce => self.config.limits.batch_wait_ms,
+        };
+        self.outbox.is_due(&self.config.limits, wait_ms, now.mono_ms)
+    }
+
+    fn on_call_done(&mut self, call: Call, outcome: &CallOutcome<'_>, env: &mut Env<'_>) {
+        self.calls.remove(&call);
+        let target = match call {
+            Call::Store => Target::Store,
+            Call::AccessToken(_) => Target::AccessToken,
+            Call::Profiles(_) => Target::Profiles,
+        };
+        self.count(Metric::Call { target, status: status_of(outcome) });
+        match call {
+            Call::Store => self.on_store_done(outcome, env),
+            Call::AccessToken(account) => self.on_access_token(account, outcome, env),
+            Call::Profiles(account) => self.on_profiles(account, outcome, env),
+        }
+    }
+
+    fn on_alarms(&mut self, env: &mut Env<'_>) {
+        while let Some((stream, alarm)) = self.exchanges.next_alarm(env.now.mono_ms) {
+            let Some(print) = self.exchanges.print_of(stream) else { continue };
+            match alarm {
+                Alarm::Deadline => {
+                    let last =
+                        self.exchanges.get_mut(print).is_some_and(|e| e.attempts >= ATTEMPTS);
+                    if last {
+                        // WeChat will not come again: the user gets the reply, the event stays in the outbox.
+                        self.answer_waiting(print, env);
+                    }
+                }
+                Alarm::GivenUp => self.withhold(stream),
+            }
+        }
+    }
+
+    fn on_gone(&mut self, stream: StreamId) {
+        let deadline_ms = self.config.limits.reply_deadline_ms;
+        let exchange = self.exchanges.print_of(stream).and_then(|p| self.exchanges.get_mut(p));
+        let Some((account, kind)) = exchange.map(|e| (e.account, e.kind)) else { return };
+        self.exchanges.unpark(stream, deadline_ms);
+        self.count(Metric::Push { account, kind, outcome: Outcome::Unanswered });
+    }
+
+    fn show_gauges(&mut self) {
+        let now = Shown {
+            events: self.outbox.len(),
+            bytes: self.outbox.bytes(),
+            parked: self.exchanges.parked(),
+        };
+        let change = |now: usize, before: usize| {
+            i64::try_from(now).unwrap_or(i64::MAX) - i64::try_from(before).unwrap_or(i64::MAX)
+        };
+        let changes = [
+            Metric::OutboxEvents(change(now.events, self.shown.events)),
+            Metric::OutboxBytes(change(now.bytes, self.shown.bytes)),
+            Metric::Parked(change(now.parked, self.shown.parked)),
+        ];
+        for metric in changes {
+            if metric != metric.series() {
+                self.count(metric);
+            }
+        }
+        self.shown = now;
+    }
+}
+
+fn status_of(outcome: &CallOutcome<'_>) -> Status {
+    match outcome {
+        CallOutcome::Answer { status, .. } => match status {
+            200..=299 => Status::Ok,
+            300..=399 => Status::Redirect,
+            400..=499 => Status::ClientError,
+            _ => Status::ServerError,
+        },
+        CallOutcome::Refused => Status::Refused,
+        CallOutcome::Reset => Status::Reset,
+    }
+}

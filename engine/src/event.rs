@@ -1,0 +1,135 @@
+//! Writes what was learned as CloudEvents.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sha1::{Digest as _, Sha1};
+use weir_protocol::push::{Kind, Push};
+use weir_store_api::{
+    CloudEvent, PushData, TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE, TYPE_USER_SNAPSHOT,
+    UserSnapshot,
+};
+
+use crate::config::Account;
+use crate::time::{Now, rfc3339};
+
+/// Longest `MsgType`, `Event` or `InfoType` taken over into a `type`.
+const MAX_KIND_BYTES: usize = 64;
+
+/// The `id` of an event: 40 hexadecimal digits, the same wherever and whenever it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EventId([u8; 40]);
+
+impl EventId {
+    /// The id of a push, from the account and what tells its pushes apart.
+    pub(crate) fn of(identity: &[u8]) -> Self {
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        let digest = Sha1::digest(identity);
+        let mut hex = [b'0'; 40];
+        let nibbles = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        for (to, nibble) in hex.iter_mut().zip(nibbles) {
+            *to = DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+        }
+        Self(hex)
+    }
+
+    /// The id of what was asked because of this event.
+    pub(crate) fn derived(self, what: &str) -> Self {
+        let mut identity = what.as_bytes().to_vec();
+        identity.push(0);
+        identity.extend_from_slice(&self.0);
+        Self::of(&identity)
+    }
+
+    fn as_str(&self) -> &str {
+        // Hexadecimal digits are UTF-8.
+        std::str::from_utf8(&self.0).unwrap_or("")
+    }
+}
+
+/// A push as an event, in JSON.
+pub(crate) fn push(account: &Account, id: EventId, push: &Push<'_>, now: Now) -> Vec<u8> {
+    let (prefix, kind) = match push.kind() {
+        Kind::Component { info_type } => (TYPE_COMPONENT, info_type),
+        _ => match push.event() {
+            Some(event) => (TYPE_EVENT, event),
+            None => (TYPE_MESSAGE, push.msg_type()),
+        },
+    };
+    let subject = push.from_user_name();
+    write(&CloudEvent {
+        specversion: "1.0".into(),
+        id: id.as_str().into(),
+        source: account.source.as_str().into(),
+        kind: type_of(prefix, kind).into(),
+        time: Some(rfc3339(push.create_time()).into()),
+        subject: (!subject.is_empty()).then(|| subject.into()),
+        datacontenttype: Some("application/json".into()),
+        data: PushData {
+            account: account.name.as_str().into(),
+            appid: account.appid.as_str().into(),
+            received_at_ms: now.unix_ms,
+            push: push.fields(),
+        },
+    })
+}
+
+/// A user's profile as an event, in JSON.
+pub(crate) fn user_snapshot(
+    account: &Account,
+    id: EventId,
+    openid: &str,
+    user: &RawValue,
+    now: Now,
+) -> Vec<u8> {
+    write(&CloudEvent {
+        specversion: "1.0".into(),
+        id: id.as_str().into(),
+        source: account.source.as_str().into(),
+        kind: TYPE_USER_SNAPSHOT.into(),
+        time: Some(rfc3339(now.unix_s()).into()),
+        subject: Some(openid.into()),
+        datacontenttype: Some("application/json".into()),
+        data: UserSnapshot {
+            account: Cow::Borrowed(account.name.as_str()),
+            appid: Cow::Borrowed(account.appid.as_str()),
+            user,
+        },
+    })
+}
+
+fn write(event: &impl Serialize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
+    // These types have string keys only and a Vec takes every byte: writing cannot fail.
+    let _ = serde_json::to_writer(&mut out, event);
+    out
+}
+
+/// `prefix` and WeChat's word in lower case; what a CloudEvents `type` should not hold becomes `_`.
+fn type_of(prefix: &str, kind: &str) -> String {
+    let mut out = String::with_capacity(prefix.len() + kind.len());
+    out.push_str(prefix);
+    out.extend(kind.chars().take(MAX_KIND_BYTES).map(|c| {
+        if c.is_ascii_alphanumeric() || "_.-".contains(c) { c.to_ascii_lowercase() } else { '_' }
+    }));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EventId, type_of};
+
+    #[test]
+    fn an_id_is_the_sha1_of_the_identity() {
+        assert_eq!(EventId::of(b"abc").as_str(), "a9993e364706816aba3e25717850c26c9cd0d89d");
+        assert_ne!(EventId::of(b"abc").derived("a"), EventId::of(b"abc").derived("b"));
+    }
+
+    #[test]
+    fn a_type_holds_nothing_a_stranger_chose_freely() {
+        assert_eq!(type_of("weir.event.", "SCAN"), "weir.event.scan");
+        assert_eq!(type_of("weir.event.", "a b\n\"é"), "weir.event.a_b___");
+        assert_eq!(type_of("x.", &"y".repeat(500)).len(), 66);
+    }
+}

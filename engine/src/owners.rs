@@ -1,0 +1,83 @@
+//! Which workers are alive, so that work claimed by a dead one can be taken over.
+//!
+//! Every engine has a random id and signs a table in shared data once a second. A claim names its
+//! owner; when the owner has not signed for [`DEAD_AFTER_MS`], the claim is anybody's. One small write
+//! per worker and second, instead of a lease to renew for each push in flight.
+//!
+//! # Bounds
+//! [`MAX_OWNERS`] rows of 12 bytes. With more live engines than rows, the surplus ones look dead to the
+//! others, and a copy of their work may be done twice; the store's unique key still keeps one.
+
+use crate::shared::{self, SharedData, Write};
+
+/// Rows in the table.
+pub const MAX_OWNERS: usize = 256;
+/// How often an engine signs.
+pub const SIGN_EVERY_MS: u64 = 1_000;
+/// An owner that has not signed for this long is taken for dead.
+pub const DEAD_AFTER_MS: u64 = 3_000;
+
+const KEY: &str = "weir/owners";
+const ROW: usize = 12;
+
+/// The random name of one engine (one worker's VM and configuration); never zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OwnerId(u32);
+
+impl OwnerId {
+    /// An id from four random bytes.
+    #[must_use]
+    pub fn from_random(bytes: [u8; 4]) -> Self {
+        Self(u32::from_le_bytes(bytes).max(1))
+    }
+
+    pub(crate) fn to_bits(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) fn from_bits(bits: u32) -> Option<Self> {
+        (bits != 0).then_some(Self(bits))
+    }
+}
+
+/// Creates the table. Call while configuring.
+pub(crate) fn prepare(shared: &dyn SharedData) {
+    shared::create(shared, KEY, &[]);
+}
+
+/// Signs for `me`, and drops rows of the dead.
+pub(crate) fn sign(shared: &dyn SharedData, me: OwnerId, mono_ms: u64) {
+    // Not recorded means: looks dead, see the module header.
+    let _ = shared::update(shared, KEY, |table| {
+        let mut next = Vec::with_capacity(table.len() + ROW);
+        for (id, seen) in rows(table) {
+            if id != me && mono_ms.saturating_sub(seen) < DEAD_AFTER_MS {
+                write_row(&mut next, id, seen);
+            }
+        }
+        if next.len() < MAX_OWNERS * ROW {
+            write_row(&mut next, me, mono_ms);
+        }
+        *table = next;
+        ((), Write::Yes)
+    });
+}
+
+/// Whether `owner` signed lately.
+pub(crate) fn is_alive(shared: &dyn SharedData, owner: OwnerId, mono_ms: u64) -> bool {
+    let Some((table, _)) = shared.get(KEY) else { return false };
+    rows(&table).any(|(id, seen)| id == owner && mono_ms.saturating_sub(seen) < DEAD_AFTER_MS)
+}
+
+fn rows(table: &[u8]) -> impl Iterator<Item = (OwnerId, u64)> {
+    table.as_chunks::<ROW>().0.iter().filter_map(|row| {
+        let (id, seen) = row.split_first_chunk::<4>()?;
+        let seen = seen.first_chunk::<8>()?;
+        Some((OwnerId::from_bits(u32::from_le_bytes(*id))?, u64::from_le_bytes(*seen)))
+    })
+}
+
+fn write_row(table: &mut Vec<u8>, id: OwnerId, seen: u64) {
+    table.extend_from_slice(&id.0.to_le_bytes());
+    table.extend_from_slice(&seen.to_le_bytes());
+}

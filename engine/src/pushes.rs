@@ -1,0 +1,366 @@
+//! The life of a push: admit, claim, decide, persist, answer.
+
+use std::borrow::Cow;
+
+use weir_protocol::envelope::Envelope;
+use weir_protocol::push::{Format, Kind as PushKind, Push};
+use weir_protocol::reply::Reply;
+
+use crate::admit::{self, Seal};
+use crate::claims::{Claim, Fingerprint, Start};
+use crate::config::{Account, AccountId, AccountKind, Ack};
+use crate::effect::{Effect, Response};
+use crate::engine::{ATTEMPTS, Engine, Env};
+use crate::event::{self, EventId};
+use crate::exchange::{Parked, Role};
+use crate::input::{Method, Request, StreamId};
+use crate::metric::{Kind, Loss, Metric, Outcome};
+use crate::outbox::{Event, Follower, Then};
+
+/// Everything a stranger learns.
+const REFUSED: Response = Response::empty(403);
+/// WeChat takes anything but 200 as a failure and comes again. Source: wechat-protocol 3.1.
+const COME_AGAIN: Response = Response::empty(503);
+/// "No reply": never encrypted. Source: wechat-protocol 3.3.
+const SUCCESS: &[u8] = b"success";
+
+/// A push that was understood, on its way to an answer.
+struct Understood<'p> {
+    push: &'p Push<'p>,
+    account: AccountId,
+    kind: Kind,
+    id: EventId,
+    print: Fingerprint,
+}
+
+impl Engine {
+    pub(crate) fn on_request(
+        &mut self,
+        stream: StreamId,
+        request: &Request<'_>,
+        env: &mut Env<'_>,
+    ) {
+        let config = self.config.clone();
+        let Some(account) = config.account(request.account) else {
+            return self.want(Effect::Respond { stream, response: REFUSED });
+        };
+        let refuse = |engine: &mut Self, kind, outcome| {
+            engine.count(Metric::Push { account: request.account, kind, outcome });
+            let response = match outcome {
+                Outcome::TooLarge => Response::empty(413),
+                Outcome::Method => Response::empty(405),
+                _ => REFUSED,
+            };
+            engine.want(Effect::Respond { stream, response });
+        };
+        match request.method {
+            Method::Other => refuse(self, Kind::Unknown, Outcome::Method),
+            Method::Get => {
+                match admit::verification(account, request.query, &config.limits, env.now) {
+                    Err(outcome) => refuse(self, Kind::Verification, outcome),
+                    Ok(echostr) => {
+                        self.count(Metric::Push {
+                            account: request.account,
+                            kind: Kind::Verification,
+                            outcome: Outcome::Replied,
+                        });
+                        let response = Response {
+                            status: 200,
+                            content_type: Some("text/plain"),
+                            body: Cow::Owned(echostr.into_bytes()),
+                        };
+                        self.want(Effect::Respond { stream, response });
+                    }
+                }
+            }
+            Method::Post => {
+                if request.body.len() > config.limits.max_body_bytes {
+                    return refuse(self, Kind::Unknown, Outcome::TooLarge);
+                }
+                let admitted =
+                    admit::push(account, request.query, request.body, &config.limits, env.now);
+                let admitted = match admitted {
+                    Ok(admitted) => admitted,
+                    Err(outcome) => return refuse(self, Kind::Unknown, outcome),
+                };
+                let push = match Push::parse(&admitted.body) {
+                    Ok(push) => push,
+                    Err(_) => return refuse(self, Kind::Unknown, Outcome::Malformed),
+                };
+                if !is_for(account, &push) {
+                    return refuse(self, kind_of(&push), Outcome::WrongAccount);
+                }
+                self.on_push(stream, request, account, &push, admitted.seal, env);
+            }
+        }
+    }
+
+    fn on_push(
+        &mut self,
+        stream: StreamId,
+        request: &Request<'_>,
+        account: &Account,
+        push: &Push<'_>,
+        seal: Option<Seal>,
+        env: &mut Env<'_>,
+    ) {
+        let mut identity = Vec::with_capacity(128);
+        identity.extend_from_slice(account.name.as_bytes());
+        identity.push(0);
+        push.write_identity(&mut identity);
+        let print = self.claims.fingerprint(&identity);
+        let known = Understood {
+            push,
+            account: request.account,
+            kind: kind_of(push),
+            id: EventId::of(&identity),
+            print,
+        };
+        let parked = Parked { print, seal, arrived_ms: request.arrived_mono_ms };
+
+        let at_once = self.config.store.ack == Ack::AtOnce && self.outbox.has_room(&self.config.limits);
+        let start = if at_once { Start::Answered } else { Start::InFlight };
+        let claim = self.claims.claim(env.shared, print, start, env.now);
+        if !matches!(claim, Claim::First | Claim::Unrecorded) {
+            self.count(Metric::DedupHit { account: request.account });
+        }
+        match claim {
+            Claim::First | Claim::Unrecorded => {
+                self.own(stream, parked, &known, account, env.now.unix_s(), 1, env);
+            }
+            Claim::TakenOver(seen) => {
+                self.own(stream, parked, &known, account, seen.first_unix_s, seen.attempts, env);
+            }
+            Claim::Answered(seen) => {
+                let reply = reply_to(account, push, seen.first_unix_s);
+                self.respond(stream, &parked, known.account, known.kind, reply.as_deref(), env);
+            }
+            Claim::InFlight { owner, sighting } => {
+                if let Some(exchange) = self.exchanges.get_mut(print) {
+                    exchange.attempts = exchange.attempts.max(sighting.attempts);
+                } else if owner == self.me {
+                    // Ours, and yet not here: an earlier attempt was turned away before it was kept.
+                    let (first, attempts) = (sighting.first_unix_s, sighting.attempts);
+                    return self.own(stream, parked, &known, account, first, attempts, env);
+                } else {
+                    if self.exchanges.parked() >= self.config.limits.parked_max {
+                        return self.turn_away(stream, &known, sighting.attempts);
+                    }
+                    let reply = reply_to(account, push, sighting.first_unix_s);
+                    let event = self.event_of(&known, account, env);
+                    let role = Role::Beside(event);
+                    self.exchanges.open(
+                        print,
+                        known.account,
+                        known.kind,
+                        reply,
+                        sighting.attempts,
+                        role,
+                    );
+                }
+                self.hold(stream, parked, &known);
+            }
+        }
+    }
+
+    /// Keeps the event, and answers now or when it is stored.
+    #[expect(clippy::too_many_arguments, reason = "the one place where all that is known meets")]
+    fn own(
+        &mut self,
+        stream: StreamId,
+        parked: Parked,
+        known: &Understood<'_>,
+        account: &Account,
+        first_unix_s: u64,
+        attempts: u8,
+        env: &mut Env<'_>,
+    ) {
+        let at_once = self.config.store.ack == Ack::AtOnce;
+        let limits = &self.config.limits;
+        let full = !self.outbox.has_room(limits)
+            || (!at_once && self.exchanges.parked() >= limits.parked_max);
+        if full {
+            self.claims.release(env.shared, known.print);
+            return self.turn_away(stream, known, attempts);
+        }
+        let reply = reply_to(account, known.push, first_unix_s);
+        let event = self.event_of(known, account, env);
+        self.outbox.push(event, env.now.mono_ms);
+        if at_once {
+            if attempts > 1 {
+                self.claims.answered(env.shared, known.print);
+            }
+            self.respond(stream, &parked, known.account, known.kind, reply.as_deref(), env);
+        } else {
+            let (account, kind) = (known.account, known.kind);
+            self.exchanges.open(known.print, account, kind, reply, attempts, Role::Owner);
+            self.hold(stream, parked, known);
+        }
+    }
+
+    fn event_of(&self, known: &Understood<'_>, account: &Account, env: &Env<'_>) -> Event {
+        let asks_profile = account.kind == AccountKind::OfficialAccount
+            && account.app_secret.is_some()
+            && matches!(known.kind, Kind::Subscribe);
+        Event {
+            json: event::push(account, known.id, known.push, env.now),
+            then: Then {
+                answer: (self.config.store.ack == Ack::AfterStore).then_some(known.print),
+                follower: asks_profile.then(|| Follower {
+                    account: known.account,
+                    openid: known.push.from_user_name().to_owned(),
+                    because: known.id,
+                }),
+            },
+        }
+    }
+
+    /// Too much is in flight: what is not kept is not acknowledged.
+    fn turn_away(&mut self, stream: StreamId, known: &Understood<'_>, attempts: u8) {
+        if attempts >= ATTEMPTS {
+            self.count(Metric::Lost { reason: Loss::Overflow, count: 1 });
+        }
+        let (account, kind) = (known.account, known.kind);
+        self.count(Metric::Push { account, kind, outcome: Outcome::Overload });
+        self.want(Effect::Respond { stream, response: COME_AGAIN });
+    }
+
+    fn hold(&mut self, stream: StreamId, parked: Parked, known: &Understood<'_>) {
+        if self.exchanges.parked() >= self.config.limits.parked_max {
+            return self.turn_away(stream, known, 1);
+        }
+        self.exchanges.park(stream, parked, self.config.limits.reply_deadline_ms);
+    }
+
+    /// Answers every stream that waits for `print`, and remembers that it was answered.
+    pub(crate) fn answer_waiting(&mut self, print: Fingerprint, env: &mut Env<'_>) {
+        self.claims.answered(env.shared, print);
+        self.release_waiting(print, env);
+    }
+
+    fn release_waiting(&mut self, print: Fingerprint, env: &mut Env<'_>) {
+        let deadline_ms = self.config.limits.reply_deadline_ms;
+        let Some((exchange, streams)) = self.exchanges.close(print, deadline_ms) else { return };
+        for (stream, parked) in streams {
+            let reply = exchange.reply.as_deref();
+            self.respond(stream, &parked, exchange.account, exchange.kind, reply, env);
+        }
+    }
+
+    /// Ends a stream that nobody reads any more.
+    pub(crate) fn withhold(&mut self, stream: StreamId) {
+        let exchange = self.exchanges.print_of(stream).and_then(|p| self.exchanges.get_mut(p));
+        let Some((account, kind)) = exchange.map(|e| (e.account, e.kind)) else { return };
+        self.exchanges.unpark(stream, self.config.limits.reply_deadline_ms);
+        self.count(Metric::Push { account, kind, outcome: Outcome::Withheld });
+        self.want(Effect::Respond { stream, response: COME_AGAIN });
+    }
+
+    /// Looks what has become of the pushes that other workers own.
+    pub(crate) fn look_beside(&mut self, env: &mut Env<'_>) {
+        for print in self.exchanges.beside() {
+            match self.claims.look(env.shared, print, env.now) {
+                Claim::InFlight { sighting, .. } => {
+                    if let Some(exchange) = self.exchanges.get_mut(print) {
+                        exchange.attempts = exchange.attempts.max(sighting.attempts);
+                    }
+                }
+                Claim::Answered(_) => self.release_waiting(print, env),
+                // Its owner died, or its slot made room for another push: the store keeps one either way.
+                Claim::TakenOver(_) | Claim::First | Claim::Unrecorded => {
+                    if let Some(event) = self.exchanges.take_over(print) {
+                        self.outbox.push(event, env.now.mono_ms);
+                    }
+                }
+            }
+        }
+    }
+
+    fn respond(
+        &mut self,
+        stream: StreamId,
+        parked: &Parked,
+        account_id: AccountId,
+        kind: Kind,
+        reply: Option<&[u8]>,
+        env: &mut Env<'_>,
+    ) {
+        let config = self.config.clone();
+        let Some(account) = config.account(account_id) else { return };
+        let outcome = if reply.is_some() { Outcome::Replied } else { Outcome::Acknowledged };
+        let response = match reply {
+            None => Response {
+                status: 200,
+                content_type: Some("text/plain"),
+                body: Cow::Borrowed(SUCCESS),
+            },
+            Some(reply) => Response {
+                status: 200,
+                content_type: Some(match account.format {
+                    Format::Xml => "application/xml",
+                    Format::Json => "application/json",
+                }),
+                body: Cow::Owned(match &parked.seal {
+                    None => reply.to_vec(),
+                    Some(seal) => sealed(account, seal, reply, env),
+                }),
+            },
+        };
+        self.count(Metric::Push { account: account_id, kind, outcome });
+        let ms = env.now.mono_ms.saturating_sub(parked.arrived_ms);
+        self.count(Metric::ReplyMs { account: account_id, ms });
+        self.want(Effect::Respond { stream, response });
+    }
+}
+
+/// The reply to a push, not sealed; `None` is `success`.
+fn reply_to(account: &Account, push: &Push<'_>, create_time: u64) -> Option<Vec<u8>> {
+    match account.rules.decide(push) {
+        Reply::None | Reply::Empty => None,
+        reply => Some(reply.encode(
+            account.format,
+            push.from_user_name(),
+            push.to_user_name(),
+            create_time,
+        )),
+    }
+}
+
+fn sealed(account: &Account, seal: &Seal, reply: &[u8], env: &mut Env<'_>) -> Vec<u8> {
+    match (account.keys.get(seal.key), account.tokens.get(seal.token)) {
+        (Some(key), Some(token)) => Envelope::seal(
+            account.format,
+            key,
+            token,
+            &account.appid,
+            reply,
+            env.now.unix_s(),
+            &seal.nonce,
+            &env.random(),
+        ),
+        // The seal names what decrypted this very push under this very configuration.
+        _ => SUCCESS.to_vec(),
+    }
+}
+
+/// Whether a push is meant for the account.
+fn is_for(account: &Account, push: &Push<'_>) -> bool {
+    match push.kind() {
+        PushKind::Component { .. } => {
+            push.fields().text("AppId").is_some_and(|appid| appid == account.appid)
+        }
+        _ => push.to_user_name() == account.original_id,
+    }
+}
+
+fn kind_of(push: &Push<'_>) -> Kind {
+    match push.kind() {
+        PushKind::Text { .. } => Kind::Text,
+        PushKind::Subscribe { .. } => Kind::Subscribe,
+        PushKind::Unsubscribe => Kind::Unsubscribe,
+        PushKind::Scan { .. } => Kind::Scan,
+        PushKind::OtherMessage(_) => Kind::OtherMessage,
+        PushKind::OtherEvent(_) => Kind::OtherEvent,
+        PushKind::Component { .. } => Kind::Component,
+    }
+}

@@ -1,0 +1,358 @@
+//! The host, as the rest of the plugin sees it: the only file that names hostcalls.
+//!
+//! The SDK's wrappers panic on statuses they do not expect, and on header values that are not UTF-8; a panic costs
+//! a worker its VM. So the calls are declared here, and every status becomes a value. What is left to the SDK is
+//! the dispatching of callbacks to contexts and [`start_call`], which has to tell that dispatcher.
+//!
+//! Source: proxy-wasm ABI 0.2.1; WASI preview 1 (`clock_time_get`, `random_get`).
+#![allow(unsafe_code, reason = "the host's C ABI")]
+
+use std::ptr::{null, null_mut};
+use std::time::Duration;
+
+use proxy_wasm::types::Status as SdkStatus;
+use weir_engine::shared::{Cas, SetError, SharedData};
+use weir_engine::time::Now;
+use weir_engine::{CallRequest, Response};
+
+type Status = u32;
+const OK: Status = 0;
+const CAS_MISMATCH: Status = 8;
+
+const REQUEST_HEADERS: u32 = 0;
+const CALL_RESPONSE_HEADERS: u32 = 6;
+const REQUEST_BODY: u32 = 0;
+const CALL_RESPONSE_BODY: u32 = 4;
+const PLUGIN_CONFIGURATION: u32 = 7;
+const REALTIME: u32 = 0;
+const MONOTONIC: u32 = 1;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_log(level: u32, message: *const u8, size: usize) -> Status;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> Status;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        max: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> Status;
+    fn proxy_get_header_map_value(
+        map: u32,
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> Status;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> Status;
+    fn proxy_set_effective_context(context: u32) -> Status;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        cas: *mut u32,
+    ) -> Status;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *const u8,
+        size: usize,
+        cas: u32,
+    ) -> Status;
+    fn proxy_register_shared_queue(name: *const u8, size: usize, queue: *mut u32) -> Status;
+    fn proxy_enqueue_shared_queue(queue: u32, data: *const u8, size: usize) -> Status;
+    fn proxy_dequeue_shared_queue(queue: u32, data: *mut *mut u8, size: *mut usize) -> Status;
+    fn proxy_define_metric(kind: u32, name: *const u8, size: usize, metric: *mut u32) -> Status;
+    fn proxy_increment_metric(metric: u32, offset: i64) -> Status;
+    fn proxy_record_metric(metric: u32, value: u64) -> Status;
+    fn proxy_done() -> Status;
+}
+
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u16;
+    fn random_get(buffer: *mut u8, size: usize) -> u16;
+}
+
+/// Bytes that the host placed in our memory.
+///
+/// # Safety
+/// `data` and `size` are what the host returned: null, or a block of `size` bytes that it got from
+/// `proxy_on_memory_allocate`, which the SDK serves from a `Vec` of exactly that capacity.
+unsafe fn adopt(data: *mut u8, size: usize) -> Vec<u8> {
+    if data.is_null() {
+        Vec::new()
+    } else {
+        // SAFETY: the caller's promise.
+        unsafe { Vec::from_raw_parts(data, size, size) }
+    }
+}
+
+fn bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> Status) -> Option<Vec<u8>> {
+    let mut data = null_mut();
+    let mut size = 0;
+    if call(&raw mut data, &raw mut size) != OK {
+        return None;
+    }
+    // SAFETY: the host has just written both.
+    Some(unsafe { adopt(data, size) })
+}
+
+/// How loud a log line is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Level {
+    Info = 2,
+    Warn = 3,
+    Error = 4,
+}
+
+/// Writes a line. Control characters are the caller's to keep out.
+pub(crate) fn log(level: Level, line: &str) {
+    // SAFETY: the host reads `line` during the call only. Nothing can be done about a lost line.
+    let _ = unsafe { proxy_log(level as u32, line.as_ptr(), line.len()) };
+}
+
+/// The present.
+pub(crate) fn now() -> Now {
+    Now { unix_ms: clock_ms(REALTIME), mono_ms: mono_ms() }
+}
+
+/// The monotonic clock alone, which all workers of the process share.
+pub(crate) fn mono_ms() -> u64 {
+    clock_ms(MONOTONIC)
+}
+
+fn clock_ms(clock: u32) -> u64 {
+    let mut nanos = 0;
+    // SAFETY: the host writes one u64. A clock that fails reads as 0, which makes every push stale: refused, not lost.
+    let _ = unsafe { clock_time_get(clock, 1_000_000, &raw mut nanos) };
+    nanos / 1_000_000
+}
+
+/// Fills `out` from the host's cryptographic source.
+pub(crate) fn random(out: &mut [u8]) {
+    // SAFETY: the host writes `out.len()` bytes. Envoy's source does not fail for sizes up to 64 KiB.
+    let _ = unsafe { random_get(out.as_mut_ptr(), out.len()) };
+}
+
+/// A request header, as bytes. Only while the request's headers are held.
+pub(crate) fn request_header(name: &str) -> Option<Vec<u8>> {
+    header(REQUEST_HEADERS, name)
+}
+
+/// A header of the call's answer. Only where the answer has headers.
+pub(crate) fn call_header(name: &str) -> Option<Vec<u8>> {
+    header(CALL_RESPONSE_HEADERS, name)
+}
+
+fn header(map: u32, name: &str) -> Option<Vec<u8>> {
+    // SAFETY: `name` is read during the call only.
+    bytes(|data, size| unsafe {
+        proxy_get_header_map_value(map, name.as_ptr(), name.len(), data, size)
+    })
+}
+
+/// The first `max` bytes of the request's body.
+pub(crate) fn request_body(max: usize) -> Vec<u8> {
+    buffer(REQUEST_BODY, max)
+}
+
+/// The body of the call's answer.
+pub(crate) fn call_body(size: usize) -> Vec<u8> {
+    buffer(CALL_RESPONSE_BODY, size)
+}
+
+/// The plugin's configuration.
+pub(crate) fn configuration(size: usize) -> Vec<u8> {
+    buffer(PLUGIN_CONFIGURATION, size)
+}
+
+fn buffer(buffer: u32, max: usize) -> Vec<u8> {
+    if max == 0 {
+        return Vec::new();
+    }
+    // SAFETY: plain values. No buffer is an empty one: the engine refuses an empty push.
+    bytes(|data, size| unsafe { proxy_get_buffer_bytes(buffer, 0, max, data, size) })
+        .unwrap_or_default()
+}
+
+/// Answers the stream that is effective now.
+pub(crate) fn respond(response: &Response) {
+    let headers = header_pairs(response.content_type);
+    let body = &response.body;
+    // SAFETY: all memory is read during the call only. A stream that is gone needs no answer.
+    let _ = unsafe {
+        proxy_send_local_response(
+            u32::from(response.status),
+            null(),
+            0,
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            -1,
+        )
+    };
+}
+
+/// `content-type` and `nosniff` as the ABI serialises header pairs:
+/// count, then both lengths of each pair, then each string with a NUL.
+fn header_pairs(content_type: Option<&str>) -> Vec<u8> {
+    let Some(content_type) = content_type else {
+        return 0_u32.to_le_bytes().to_vec();
+    };
+    let pairs = [("content-type", content_type), ("x-content-type-options", "nosniff")];
+    let mut out = Vec::with_capacity(96);
+    // Four-digit lengths at most: the casts keep every bit.
+    out.extend_from_slice(&(pairs.len() as u32).to_le_bytes());
+    for (name, value) in pairs {
+        out.extend_from_slice(&(name.len() as u32).to_le_bytes());
+        out.extend_from_slice(&(value.len() as u32).to_le_bytes());
+    }
+    for (name, value) in pairs {
+        for text in [name, value] {
+            out.extend_from_slice(text.as_bytes());
+            out.push(0);
+        }
+    }
+    out
+}
+
+/// Runs `act` with `context` effective, then `back`. `false`: the context is gone, and nothing ran.
+pub(crate) fn within(context: u32, back: u32, act: impl FnOnce()) -> bool {
+    // SAFETY: plain values.
+    if unsafe { proxy_set_effective_context(context) } != OK {
+        return false;
+    }
+    act();
+    // SAFETY: plain values. `back` is the root we were called on.
+    let _ = unsafe { proxy_set_effective_context(back) };
+    true
+}
+
+/// Starts a call from the root context; the number under which its answer comes.
+pub(crate) fn start_call(request: &CallRequest) -> Option<u32> {
+    let headers = vec![
+        (":method", request.method),
+        (":path", request.path.as_str()),
+        (":authority", request.authority.as_str()),
+        ("content-type", request.content_type),
+    ];
+    let timeout = Duration::from_millis(u64::from(request.timeout_ms));
+    let call: Result<u32, SdkStatus> = proxy_wasm::hostcalls::dispatch_http_call(
+        &request.cluster,
+        headers,
+        Some(&request.body),
+        vec![],
+        timeout,
+    );
+    call.ok()
+}
+
+/// The host's shared data.
+pub(crate) struct Shared;
+
+impl SharedData for Shared {
+    fn get(&self, key: &str) -> Option<(Vec<u8>, Cas)> {
+        let mut cas = 0;
+        // SAFETY: `key` is read during the call only; the host writes `cas`.
+        let value = bytes(|data, size| unsafe {
+            proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas)
+        })?;
+        Some((value, Cas(cas)))
+    }
+
+    fn set(&self, key: &str, value: &[u8], cas: Option<Cas>) -> Result<(), SetError> {
+        // 0 asks for an unconditional write; the host's counter starts at 1.
+        let cas = cas.map_or(0, |cas| cas.0);
+        // SAFETY: `key` and `value` are read during the call only.
+        let status = unsafe {
+            proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas)
+        };
+        match status {
+            OK => Ok(()),
+            CAS_MISMATCH => Err(SetError::Conflict),
+            _ => Err(SetError::Refused),
+        }
+    }
+}
+
+/// A queue to oneself: the way from a stream to the root.
+#[derive(Clone, Copy)]
+pub(crate) struct Queue(u32);
+
+impl Queue {
+    /// Registers `name`; from now on this root context is woken by it.
+    pub(crate) fn register(name: &str) -> Option<Self> {
+        let mut queue = 0;
+        // SAFETY: `name` is read during the call only; the host writes `queue`.
+        let status =
+            unsafe { proxy_register_shared_queue(name.as_ptr(), name.len(), &raw mut queue) };
+        (status == OK).then_some(Self(queue))
+    }
+
+    /// Has the root called after this callback.
+    pub(crate) fn wake(self) {
+        // SAFETY: one byte, read during the call. If it fails, the next tick does the work.
+        let _ = unsafe { proxy_enqueue_shared_queue(self.0, [1_u8].as_ptr(), 1) };
+    }
+
+    /// Takes one wake-up out; there may be none left.
+    pub(crate) fn take(self) -> bool {
+        // SAFETY: plain values.
+        bytes(|data, size| unsafe { proxy_dequeue_shared_queue(self.0, data, size) }).is_some()
+    }
+}
+
+/// Kinds of metrics, with the ABI's numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum MetricKind {
+    Counter = 0,
+    Gauge = 1,
+    Histogram = 2,
+}
+
+/// Defines a metric, or finds the one of this name.
+pub(crate) fn define_metric(kind: MetricKind, name: &str) -> Option<u32> {
+    let mut metric = 0;
+    // SAFETY: `name` is read during the call only; the host writes `metric`.
+    let status =
+        unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &raw mut metric) };
+    (status == OK).then_some(metric)
+}
+
+/// Adds to a counter or gauge.
+pub(crate) fn increment_metric(metric: u32, by: i64) {
+    // SAFETY: plain values. A lost count is not worth a push.
+    let _ = unsafe { proxy_increment_metric(metric, by) };
+}
+
+/// Records into a histogram.
+pub(crate) fn record_metric(metric: u32, value: u64) {
+    // SAFETY: plain values. A lost measurement is not worth a push.
+    let _ = unsafe { proxy_record_metric(metric, value) };
+}
+
+/// Has this root context called every `period_ms`.
+pub(crate) fn set_tick_period(period_ms: u64) -> bool {
+    let period = u32::try_from(period_ms).unwrap_or(u32::MAX);
+    // SAFETY: plain values.
+    unsafe { proxy_set_tick_period_milliseconds(period) == OK }
+}
+
+/// Tells the host that this root context, which asked to be kept, may go.
+pub(crate) fn done() {
+    // SAFETY: plain values.
+    let _ = unsafe { proxy_done() };
+}

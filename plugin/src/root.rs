@@ -1,0 +1,137 @@
+//! The root context: configuration, ticks, wake-ups, the answers of calls, and the end.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+use weir_engine::config::Config;
+use weir_engine::{CallOutcome, Input, TICK_MS};
+
+use crate::host::{self, Level, Queue};
+use crate::stream::Stream;
+use crate::worker::{Scope, Worker};
+
+/// How long a replaced configuration may take to deliver what it still holds. Then the rest is lost, and counted.
+const DRAIN_MS: u64 = 60_000;
+
+thread_local! {
+    /// The name of this VM's queue. One name for all its root contexts: the newest is woken, an older one that
+    /// drains has its ticks, and a configuration update leaves no queue behind.
+    static QUEUE_NAME: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+pub(crate) struct Root {
+    id: u32,
+    worker: Option<Rc<Worker>>,
+    /// Since when this root has been asked to end, on the monotonic clock.
+    draining_since_ms: Option<u64>,
+}
+
+impl Root {
+    pub(crate) fn new(id: u32) -> Self {
+        Self { id, worker: None, draining_since_ms: None }
+    }
+
+    fn handle(&mut self, input: Input<'_>) {
+        let Some(worker) = &self.worker else { return };
+        worker.handle(Scope::Root, input);
+        if let Some(since_ms) = self.draining_since_ms {
+            let late = host::mono_ms().saturating_sub(since_ms) > DRAIN_MS;
+            if late {
+                worker.abandon();
+            }
+            if late || worker.is_idle() {
+                self.draining_since_ms = None;
+                host::done();
+            }
+        }
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, number: u32, headers: usize, body_size: usize, _: usize) {
+        let Some(call) = self.worker.as_ref().and_then(|worker| worker.call_done(number)) else {
+            return;
+        };
+        // Without headers there was no answer, and asking for one is a fault.
+        if headers == 0 {
+            return self.handle(Input::CallDone { call, outcome: CallOutcome::Reset });
+        }
+        let body = host::call_body(body_size);
+        let outcome = CallOutcome::Answer {
+            status: number_in(":status").unwrap_or(0),
+            retry_after_s: number_in("retry-after"),
+            body: &body,
+        };
+        self.handle(Input::CallDone { call, outcome });
+    }
+
+    fn on_done(&mut self) -> bool {
+        let idle = self.worker.as_ref().is_none_or(|worker| worker.is_idle());
+        if !idle {
+            self.draining_since_ms = Some(host::mono_ms());
+        }
+        idle
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, size: usize) -> bool {
+        let document = host::configuration(size);
+        let config = match Config::parse(&document, &|name| std::env::var(name).ok()) {
+            Ok(config) => config,
+            Err(problems) => {
+                for problem in &problems {
+                    host::log(Level::Error, &format!("weir: configuration: {problem}"));
+                }
+                let count = problems.len();
+                host::log(Level::Error, &format!("weir: configuration refused, problems: {count}"));
+                return false;
+            }
+        };
+        let queue = Queue::register(&queue_name());
+        if queue.is_none() || !host::set_tick_period(TICK_MS) {
+            host::log(Level::Error, "weir: this host has neither shared queues nor ticks");
+            return false;
+        }
+        self.worker = Some(Rc::new(Worker::new(self.id, queue, Rc::new(config))));
+        true
+    }
+
+    fn on_tick(&mut self) {
+        self.handle(Input::Tick);
+    }
+
+    fn on_queue_ready(&mut self, _: u32) {
+        if let Some(worker) = &self.worker {
+            worker.clear_wakes();
+        }
+        self.handle(Input::Woken);
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        let worker = self.worker.clone()?;
+        Some(Box::new(Stream::new(id, worker)))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+fn number_in<T: std::str::FromStr>(header: &str) -> Option<T> {
+    let value = host::call_header(header)?;
+    std::str::from_utf8(&value).ok()?.trim().parse().ok()
+}
+
+fn queue_name() -> String {
+    QUEUE_NAME.with_borrow_mut(|name| {
+        name.get_or_insert_with(|| {
+            let mut random = [0; 8];
+            host::random(&mut random);
+            format!("weir/wake/{:016x}", u64::from_le_bytes(random))
+        })
+        .clone()
+    })
+}

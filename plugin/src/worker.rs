@@ -1,0 +1,151 @@
+//! The engine of one root context, and the loop that drives it.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use weir_engine::config::Config;
+use weir_engine::{Call, CallOutcome, Effect, Engine, Env, Input, LogLevel, Random, StreamId};
+
+use crate::host::{self, Level, Queue, Shared};
+use crate::meter::Meter;
+
+/// One root context's engine with what it needs of the host. Shared with the streams of that root.
+pub(crate) struct Worker {
+    root: u32,
+    queue: Option<Queue>,
+    config: Rc<Config>,
+    state: RefCell<State>,
+}
+
+struct State {
+    engine: Engine,
+    random: Pool,
+    meter: Meter,
+    /// The host's numbers of the calls in flight.
+    calls: HashMap<u32, Call>,
+}
+
+/// On whose behalf the host has called us, and so what we may ask it now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// The root context: everything.
+    Root,
+    /// A stream: its own response, metrics, wake-ups.
+    Stream(StreamId),
+}
+
+impl Worker {
+    pub(crate) fn new(root: u32, queue: Option<Queue>, config: Rc<Config>) -> Self {
+        let mut random = Pool::default();
+        let mut env = Env { now: host::now(), shared: &Shared, random: &mut random };
+        let engine = Engine::new(config.clone(), &mut env);
+        let state = State { engine, random, meter: Meter::default(), calls: HashMap::new() };
+        Self { root, queue, config, state: RefCell::new(state) }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state.try_borrow().is_ok_and(|state| state.engine.is_idle())
+    }
+
+    /// The engine's one loop: an input in, all effects out. Returns whether the stream of `scope` was answered.
+    pub(crate) fn handle(&self, scope: Scope, input: Input<'_>) -> bool {
+        // Hostcalls never call back into the module, so nobody else can hold this.
+        let Ok(mut state) = self.state.try_borrow_mut() else { return false };
+        let State { engine, random, meter, calls } = &mut *state;
+        let mut env = Env { now: host::now(), shared: &Shared, random };
+        engine.handle(input, &mut env);
+        let mut answered = false;
+        while let Some(effect) = engine.poll() {
+            match effect {
+                Effect::Respond { stream, response } if scope == Scope::Stream(stream) => {
+                    answered = true;
+                    host::respond(&response);
+                }
+                Effect::Respond { stream, response } => {
+                    // A stream that is gone has no context any more: nothing to do.
+                    host::within(stream.0, self.root, || host::respond(&response));
+                }
+                Effect::Call { call, request } => match host::start_call(&request) {
+                    Some(number) => {
+                        calls.insert(number, call);
+                    }
+                    None => {
+                        let outcome = CallOutcome::Refused;
+                        engine.handle(Input::CallDone { call, outcome }, &mut env);
+                    }
+                },
+                Effect::Wake => {
+                    if let Some(queue) = self.queue {
+                        queue.wake();
+                    }
+                }
+                Effect::Count(metric) => meter.count(metric, &self.config),
+                Effect::Log { level, line } => {
+                    let level = match level {
+                        LogLevel::Info => Level::Info,
+                        LogLevel::Warn => Level::Warn,
+                        LogLevel::Error => Level::Error,
+                    };
+                    host::log(level, &line);
+                }
+            }
+        }
+        answered
+    }
+
+    /// The engine's name for the call with this number; the number is forgotten.
+    pub(crate) fn call_done(&self, number: u32) -> Option<Call> {
+        self.state.try_borrow_mut().ok()?.calls.remove(&number)
+    }
+
+    /// Gives up what is left; it is counted as lost.
+    pub(crate) fn abandon(&self) {
+        self.handle(Scope::Root, Input::Abandon);
+    }
+
+    /// Takes all wake-ups out of the queue: one call of the root serves them all.
+    pub(crate) fn clear_wakes(&self) {
+        let Some(queue) = self.queue else { return };
+        // More than any worker leaves behind; a bound all the same.
+        for _ in 0..10_000 {
+            if !queue.take() {
+                break;
+            }
+        }
+    }
+}
+
+/// Random bytes, fetched from the host 1 KiB at a time: a hostcall for 16 bytes costs as much as for 1,024.
+struct Pool {
+    bytes: [u8; 1024],
+    used: usize,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { bytes: [0; 1024], used: 1024 }
+    }
+}
+
+impl Random for Pool {
+    fn fill(&mut self, out: &mut [u8]) {
+        for chunk in out.chunks_mut(self.bytes.len()) {
+            if self.bytes.len() - self.used < chunk.len() {
+                host::random(&mut self.bytes);
+                self.used = 0;
+            }
+            let end = self.used + chunk.len();
+            if let Some(bytes) = self.bytes.get_mut(self.used..end) {
+                chunk.copy_from_slice(bytes);
+                // Handed out once.
+                bytes.fill(0);
+            }
+            self.used = end;
+        }
+    }
+}
