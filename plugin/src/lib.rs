@@ -30,7 +30,6 @@ mod worker;
 
 use proxy_wasm::types::LogLevel;
 
-#[expect(unsafe_code, reason = "the SDK's macro exports the entry point")]
 mod entry {
     use super::{LogLevel, root};
 

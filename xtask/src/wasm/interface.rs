@@ -83,6 +83,15 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "proxy_set_header_map_pairs",
             "proxy_set_shared_data",
             "proxy_set_tick_period_milliseconds",
+            // Never called: the SDK's trait objects refer to them.
+            "proxy_call_foreign_function",
+            "proxy_close_stream",
+            "proxy_grpc_call",
+            "proxy_grpc_cancel",
+            "proxy_grpc_close",
+            "proxy_grpc_send",
+            "proxy_grpc_stream",
+            "proxy_set_property",
         ],
     ),
     (
