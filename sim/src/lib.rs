@@ -30,7 +30,7 @@
 //!
 //! Out of scope: WeCom (企业微信), third-party platforms, payment.
 
-//api
+pub mod api;
 pub mod clock;
 pub mod fields;
 pub mod http;

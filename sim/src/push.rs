@@ -4,12 +4,15 @@
 //! fields come first, then the fields given, then `MsgId`. `CreateTime` and `MsgId` are fixed when the push is built, so
 //! that every attempt carries the same.
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::Clock;
 use crate::fields::{Fields, Value};
 use crate::wechat::{Account, Format, ids};
 
-/// The scene of a QR code: a number (QR_SCENE) or a text (QR_STR_SCENE).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The scene of a QR code: a number (QR_SCENE) or a text (QR_STR_SCENE). In JSON a number or a string.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum Scene {
     /// 1 to 2^32 - 1.
     Number(u32),

@@ -1,4 +1,8 @@
 //! The simulator from outside: its crypto against published vectors, its clock against misbehaving servers, its API
-//! against a clock that is told what time it is.
+//! over real sockets, and the walk against a small backend that does everything right.
 
+mod api;
+mod backend;
+mod judge;
+mod sending;
 mod vectors;

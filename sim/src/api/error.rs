@@ -1,0 +1,75 @@
+//! WeChat's errors in WeChat's words.
+
+use serde_json::{Value, json};
+
+/// An `errcode`; its text comes from the table below.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    /// The code.
+    pub errcode: i64,
+    /// Goes into the text where WeChat puts a value: the address of 40164.
+    pub detail: Option<String>,
+}
+
+impl From<i64> for ApiError {
+    fn from(errcode: i64) -> Self {
+        Self {
+            errcode,
+            detail: None,
+        }
+    }
+}
+
+impl ApiError {
+    /// The answer's body, with a request id as WeChat appends one.
+    pub fn body(&self, now_s: i64) -> Value {
+        let text = match (self.errcode, &self.detail) {
+            (40164, Some(ip)) => format!("invalid ip {ip}, not in whitelist"),
+            (errcode, _) => wording(errcode).to_owned(),
+        };
+        let rid = format!(
+            "rid: {:08x}-{:08x}-{:08x}",
+            now_s as u32,
+            fastrand::u32(..),
+            fastrand::u32(..)
+        );
+        json!({"errcode": self.errcode, "errmsg": format!("{text} {rid}")})
+    }
+}
+
+fn wording(errcode: i64) -> &'static str {
+    match errcode {
+        -1 => "system error",
+        40001 => {
+            "invalid credential, access_token is invalid or not latest, could get access_token by \
+             getStableAccessToken, more details at https://mmbizurl.cn/s/JtxxFh33r"
+        }
+        40002 => "invalid grant_type",
+        40003 => "invalid openid",
+        40008 => "invalid message type",
+        40013 => "invalid appid",
+        40014 => "invalid access_token",
+        40032 => "invalid openid list size",
+        40037 => "invalid template_id",
+        40066 => "invalid url",
+        40125 => "invalid appsecret, view more at http://t.cn/RAEkdVq",
+        40164 => "invalid ip, not in whitelist",
+        41001 => "access_token missing",
+        41002 => "appid missing",
+        41004 => "appsecret missing",
+        41009 => "missing openid",
+        42001 => "access_token expired",
+        43001 => "require GET method",
+        43002 => "require POST method",
+        43004 => "require subscribe",
+        44002 => "empty post data",
+        44004 => "empty content",
+        45009 => "reach max api daily quota limit",
+        45011 => "api minute-quota reach limit  mustslower  retry next minute",
+        45015 => "response out of time limit or subscription is canceled",
+        45047 => "out of response count limit",
+        47001 => "data format error",
+        48001 => "api unauthorized",
+        _ => "error",
+    }
+}

@@ -1,0 +1,309 @@
+//! An account's users: who follows, since when, by which scene, and the rest of `user/info`.
+//!
+//! Since the end of 2021 WeChat no longer fills nickname, sex, city, province, country and headimgurl. They are answered here
+//! when they were set, so that accounts with old records can be played too.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::push::Scene;
+
+/// What a user or an operator may change. Absent fields are left out of the answer, or have WeChat's default.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Profile {
+    /// Emoji and all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nickname: Option<String>,
+    /// 0 unknown, 1 male, 2 female.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sex: Option<u8>,
+    /// Default `zh_CN`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// As the user typed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+    /// As the user typed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub province: Option<String>,
+    /// As the user typed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// URL of the picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headimgurl: Option<String>,
+    /// When the account is bound to an Open Platform account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unionid: Option<String>,
+    /// The operators' name for the user.
+    pub remark: String,
+    /// Tags. The first doubles as the legacy group.
+    pub tagid_list: Vec<i64>,
+}
+
+/// How somebody came to follow.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Follow {
+    /// Scene of a QR code: a number or a text.
+    pub scene: Option<Scene>,
+    /// Default `ADD_SCENE_QR_CODE` with a scene, else `ADD_SCENE_SEARCH`.
+    pub subscribe_scene: Option<String>,
+    /// Unix seconds; default now.
+    pub at: Option<i64>,
+}
+
+/// What a user does that opens the window for customer-service messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Act {
+    /// Writes: 5 messages within 48 hours.
+    Message,
+    /// Taps a menu button: 3 within a minute.
+    Click,
+    /// Scans a QR code: 3 within a minute.
+    Scan,
+    /// Follows: 3 within a minute.
+    Follow,
+}
+
+impl Act {
+    /// Messages allowed, and for how long.
+    /// Source: WeChat's page on customer-service messages.
+    fn window(self) -> (u32, i64) {
+        match self {
+            Self::Message => (5, 48 * 3_600_000),
+            Self::Click | Self::Scan | Self::Follow => (3, 60_000),
+        }
+    }
+}
+
+/// Why a customer-service message may not be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SendRefused {
+    /// 45015
+    OutOfTime,
+    /// 45047
+    OutOfCount,
+}
+
+#[derive(Default)]
+struct User {
+    profile: Profile,
+    follows: bool,
+    subscribe_time: i64,
+    subscribe_scene: String,
+    scene: Option<Scene>,
+    windows: Vec<Window>,
+}
+
+struct Window {
+    until_ms: i64,
+    left: u32,
+}
+
+/// The users of one account.
+#[derive(Default)]
+pub(super) struct Users {
+    by_openid: HashMap<String, User>,
+    /// In the order of their first appearance.
+    order: Vec<String>,
+}
+
+impl Users {
+    fn entry(&mut self, openid: &str) -> &mut User {
+        if !self.by_openid.contains_key(openid) {
+            self.order.push(openid.to_owned());
+        }
+        self.by_openid.entry(openid.to_owned()).or_default()
+    }
+
+    pub(super) fn set_profile(&mut self, openid: &str, profile: Profile) {
+        self.entry(openid).profile = profile;
+    }
+
+    pub(super) fn follow(&mut self, now_ms: i64, openid: &str, follow: Follow) {
+        let user = self.entry(openid);
+        user.follows = true;
+        user.subscribe_time = follow.at.unwrap_or(now_ms / 1000);
+        user.subscribe_scene = follow.subscribe_scene.unwrap_or_else(|| {
+            (if follow.scene.is_some() {
+                "ADD_SCENE_QR_CODE"
+            } else {
+                "ADD_SCENE_SEARCH"
+            })
+            .to_owned()
+        });
+        user.scene = follow.scene;
+        user.act(now_ms, Act::Follow);
+    }
+
+    pub(super) fn unfollow(&mut self, openid: &str) {
+        let user = self.entry(openid);
+        user.follows = false;
+        user.windows.clear();
+    }
+
+    pub(super) fn act(&mut self, now_ms: i64, openid: &str, act: Act) {
+        self.entry(openid).act(now_ms, act);
+    }
+
+    /// `None` for somebody this account never met.
+    pub(super) fn follows(&self, openid: &str) -> Option<bool> {
+        self.by_openid.get(openid).map(|user| user.follows)
+    }
+
+    /// Counts one customer-service message.
+    pub(super) fn take_send(&mut self, now_ms: i64, openid: &str) -> Result<(), SendRefused> {
+        let user = self
+            .by_openid
+            .get_mut(openid)
+            .ok_or(SendRefused::OutOfTime)?;
+        user.windows.retain(|window| window.until_ms > now_ms);
+        if user.windows.is_empty() {
+            return Err(SendRefused::OutOfTime);
+        }
+        let window = user
+            .windows
+            .iter_mut()
+            .find(|window| window.left > 0)
+            .ok_or(SendRefused::OutOfCount)?;
+        window.left -= 1;
+        Ok(())
+    }
+
+    /// The object of `user/info`; `None` for somebody this account never met.
+    pub(super) fn info(&self, openid: &str) -> Option<Value> {
+        self.by_openid.get(openid).map(|user| user.info(openid))
+    }
+
+    /// How many follow with that tag.
+    pub(super) fn tagged(&self, tag: i64) -> usize {
+        self.by_openid
+            .values()
+            .filter(|user| user.follows && user.profile.tagid_list.contains(&tag))
+            .count()
+    }
+
+    pub(super) fn followers(&self) -> Vec<&str> {
+        self.order
+            .iter()
+            .map(String::as_str)
+            .filter(|openid| self.follows(openid) == Some(true))
+            .collect()
+    }
+
+    /// Everybody, followers or not.
+    pub(super) fn all(&self) -> Vec<Value> {
+        self.order
+            .iter()
+            .filter_map(|openid| self.info(openid))
+            .collect()
+    }
+}
+
+impl User {
+    fn act(&mut self, now_ms: i64, act: Act) {
+        let (left, lasts_ms) = act.window();
+        self.windows
+            .retain(|window| window.until_ms > now_ms && window.left > 0);
+        self.windows.push(Window {
+            until_ms: now_ms + lasts_ms,
+            left,
+        });
+    }
+
+    fn info(&self, openid: &str) -> Value {
+        let profile = &self.profile;
+        if !self.follows {
+            let mut info = json!({"subscribe": 0, "openid": openid});
+            if let Some(unionid) = &profile.unionid {
+                info["unionid"] = json!(unionid);
+            }
+            return info;
+        }
+        let (qr_scene, qr_scene_str) = match &self.scene {
+            None => (0, ""),
+            Some(Scene::Number(number)) => (*number, ""),
+            Some(Scene::Text(text)) => (0, text.as_str()),
+        };
+        let mut info = json!(profile);
+        let known = json!({
+            "subscribe": 1,
+            "openid": openid,
+            "language": profile.language.as_deref().unwrap_or("zh_CN"),
+            "subscribe_time": self.subscribe_time,
+            "groupid": profile.tagid_list.first().unwrap_or(&0),
+            "subscribe_scene": self.subscribe_scene,
+            "qr_scene": qr_scene,
+            "qr_scene_str": qr_scene_str,
+        });
+        if let (Value::Object(info), Value::Object(known)) = (&mut info, known) {
+            info.extend(known);
+        }
+        info
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_follower_has_a_profile_and_one_who_left_has_none() {
+        let mut users = Users::default();
+        assert_eq!(users.info("o1"), None);
+        users.set_profile(
+            "o1",
+            Profile {
+                nickname: Some("小明🌊".into()),
+                tagid_list: vec![100],
+                ..Profile::default()
+            },
+        );
+        assert_eq!(
+            users.info("o1"),
+            Some(json!({"subscribe": 0, "openid": "o1"}))
+        );
+        users.follow(
+            1_714_104_000_000,
+            "o1",
+            Follow {
+                scene: Some(Scene::Number(123_456)),
+                ..Follow::default()
+            },
+        );
+        assert_eq!(
+            users.info("o1"),
+            Some(json!({
+                "subscribe": 1, "openid": "o1", "nickname": "小明🌊", "language": "zh_CN",
+                "subscribe_time": 1_714_104_000, "remark": "", "groupid": 100, "tagid_list": [100],
+                "subscribe_scene": "ADD_SCENE_QR_CODE", "qr_scene": 123_456, "qr_scene_str": "",
+            }))
+        );
+        users.unfollow("o1");
+        assert_eq!(
+            users.info("o1"),
+            Some(json!({"subscribe": 0, "openid": "o1"}))
+        );
+        assert_eq!(users.followers(), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn customer_service_messages_have_a_count_and_a_time() {
+        let mut users = Users::default();
+        users.follow(0, "o1", Follow::default());
+        for _ in 0..3 {
+            assert_eq!(users.take_send(59_999, "o1"), Ok(()));
+        }
+        assert_eq!(users.take_send(59_999, "o1"), Err(SendRefused::OutOfCount));
+        assert_eq!(users.take_send(60_000, "o1"), Err(SendRefused::OutOfTime));
+        users.act(60_000, "o1", Act::Message);
+        assert_eq!(users.take_send(60_000 + 48 * 3_600_000 - 1, "o1"), Ok(()));
+        users.unfollow("o1");
+        assert_eq!(users.take_send(61_000, "o1"), Err(SendRefused::OutOfTime));
+    }
+}
