@@ -45,9 +45,15 @@ pub(crate) fn verification(
     now: Now,
 ) -> Result<String, Outcome> {
     let query = CallbackQuery::parse(query).map_err(|_| Outcome::Query)?;
-    let Stamp { timestamp, nonce, .. } = fresh(&query, limits, now)?;
+    let Stamp {
+        timestamp, nonce, ..
+    } = fresh(&query, limits, now)?;
     let given = query.signature.as_deref().ok_or(Outcome::Query)?;
-    if !account.tokens.iter().any(|token| signature::verify(token, timestamp, nonce, given)) {
+    if !account
+        .tokens
+        .iter()
+        .any(|token| signature::verify(token, timestamp, nonce, given))
+    {
         return Err(Outcome::Signature);
     }
     match query.echostr {
@@ -65,7 +71,9 @@ pub(crate) fn push<'a>(
     now: Now,
 ) -> Result<Admitted<'a>, Outcome> {
     let query = CallbackQuery::parse(query).map_err(|_| Outcome::Query)?;
-    let Stamp { timestamp, nonce, .. } = fresh(&query, limits, now)?;
+    let Stamp {
+        timestamp, nonce, ..
+    } = fresh(&query, limits, now)?;
     let encrypted = match query.encrypt_type.as_deref() {
         None | Some("raw") => false,
         Some("aes") => true,
@@ -76,10 +84,17 @@ pub(crate) fn push<'a>(
     }
     if !encrypted {
         let given = query.signature.as_deref().ok_or(Outcome::Signature)?;
-        if !account.tokens.iter().any(|token| signature::verify(token, timestamp, nonce, given)) {
+        if !account
+            .tokens
+            .iter()
+            .any(|token| signature::verify(token, timestamp, nonce, given))
+        {
             return Err(Outcome::Signature);
         }
-        return Ok(Admitted { body: Cow::Borrowed(body), seal: None });
+        return Ok(Admitted {
+            body: Cow::Borrowed(body),
+            seal: None,
+        });
     }
 
     let given = query.msg_signature.as_deref().ok_or(Outcome::Signature)?;
@@ -97,11 +112,20 @@ pub(crate) fn push<'a>(
         .iter()
         .enumerate()
         .find_map(|(i, key)| {
-            cipher::decrypt(key, &envelope.encrypt, &account.appid).ok().map(|body| (i, body))
+            cipher::decrypt(key, &envelope.encrypt, &account.appid)
+                .ok()
+                .map(|body| (i, body))
         })
         .ok_or(Outcome::Undecryptable)?;
-    let seal = Seal { token, key, nonce: nonce.to_owned() };
-    Ok(Admitted { body: Cow::Owned(body), seal: Some(seal) })
+    let seal = Seal {
+        token,
+        key,
+        nonce: nonce.to_owned(),
+    };
+    Ok(Admitted {
+        body: Cow::Owned(body),
+        seal: Some(seal),
+    })
 }
 
 /// Timestamp and nonce, well-formed and of now.

@@ -25,11 +25,25 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_the_bound_and_keep_at_least_half() {
-        let backoff = Backoff { first_ms: 100, most_ms: 1_000 };
-        for (failures, whole) in [(0, 100), (1, 100), (2, 200), (3, 400), (4, 800), (5, 1_000), (99, 1_000)] {
+        let backoff = Backoff {
+            first_ms: 100,
+            most_ms: 1_000,
+        };
+        for (failures, whole) in [
+            (0, 100),
+            (1, 100),
+            (2, 200),
+            (3, 400),
+            (4, 800),
+            (5, 1_000),
+            (99, 1_000),
+        ] {
             for random in [0, 1, 12_345, u32::MAX] {
                 let pause = backoff.pause_ms(failures, random);
-                assert!((whole / 2..=whole).contains(&pause), "{failures} {random}: {pause}");
+                assert!(
+                    (whole / 2..=whole).contains(&pause),
+                    "{failures} {random}: {pause}"
+                );
             }
         }
     }

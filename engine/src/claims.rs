@@ -98,14 +98,28 @@ impl Claims {
         retention_ms: u64,
         random: [u8; 16],
     ) -> Self {
-        let bits = slots.div_ceil(SLOTS_PER_BUCKET).max(1).next_power_of_two().ilog2();
+        let bits = slots
+            .div_ceil(SLOTS_PER_BUCKET)
+            .max(1)
+            .next_power_of_two()
+            .ilog2();
         shared::create(shared, HASH_KEY, &random);
-        let key = shared.get(HASH_KEY).and_then(|(v, _)| <[u8; 16]>::try_from(v).ok());
+        let key = shared
+            .get(HASH_KEY)
+            .and_then(|(v, _)| <[u8; 16]>::try_from(v).ok());
         let key = u128::from_le_bytes(key.unwrap_or(random));
-        let claims =
-            Self { bits, retention_ms, keys: ((key >> 64) as u64, key as u64), me };
+        let claims = Self {
+            bits,
+            retention_ms,
+            keys: ((key >> 64) as u64, key as u64),
+            me,
+        };
         for bucket in 0..1u64 << bits {
-            shared::create(shared, &claims.bucket_key(bucket), &[0; SLOT * SLOTS_PER_BUCKET]);
+            shared::create(
+                shared,
+                &claims.bucket_key(bucket),
+                &[0; SLOT * SLOTS_PER_BUCKET],
+            );
         }
         claims
     }
@@ -117,7 +131,10 @@ impl Claims {
         hasher.write(identity);
         let hash = hasher.finish128();
         // Zero marks an empty slot.
-        Fingerprint { slot: hash.h1.max(1), bucket: hash.h2 }
+        Fingerprint {
+            slot: hash.h1.max(1),
+            bucket: hash.h2,
+        }
     }
 
     /// Claims a push. `start` is the state it gets when it is the first.
@@ -148,10 +165,11 @@ impl Claims {
             }
             seen.attempts = seen.attempts.saturating_add(1);
             let claim = match seen.owner {
-                Some(owner)
-                    if owner == self.me || owners::is_alive(shared, owner, now.mono_ms) =>
-                {
-                    Claim::InFlight { owner, sighting: seen.sighting() }
+                Some(owner) if owner == self.me || owners::is_alive(shared, owner, now.mono_ms) => {
+                    Claim::InFlight {
+                        owner,
+                        sighting: seen.sighting(),
+                    }
                 }
                 _ => {
                     seen.owner = Some(self.me);
@@ -177,7 +195,13 @@ impl Claims {
                 (State::InFlight, Some(owner))
                     if owner == self.me || owners::is_alive(shared, owner, now.mono_ms) =>
                 {
-                    (Claim::InFlight { owner, sighting: seen.sighting() }, Write::No)
+                    (
+                        Claim::InFlight {
+                            owner,
+                            sighting: seen.sighting(),
+                        },
+                        Write::No,
+                    )
                 }
                 (State::InFlight, _) => {
                     seen.owner = Some(self.me);
@@ -222,7 +246,9 @@ impl Claims {
         mut change: impl FnMut(&mut [[u8; SLOT]]) -> (T, Write),
     ) -> Option<T> {
         let key = self.bucket_key(print.bucket & ((1 << self.bits) - 1));
-        shared::update(shared, &key, |value| change(value.as_chunks_mut::<SLOT>().0))
+        shared::update(shared, &key, |value| {
+            change(value.as_chunks_mut::<SLOT>().0)
+        })
     }
 
     /// The slot's own older self, else an empty or expired slot, else the oldest answered one, else the oldest.
@@ -258,7 +284,9 @@ impl Claims {
 }
 
 fn find(bucket: &mut [[u8; SLOT]], print: Fingerprint) -> Option<&mut [u8; SLOT]> {
-    bucket.iter_mut().find(|slot| slot.first_chunk::<8>() == Some(&print.slot.to_le_bytes()))
+    bucket
+        .iter_mut()
+        .find(|slot| slot.first_chunk::<8>() == Some(&print.slot.to_le_bytes()))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -279,14 +307,50 @@ struct Slot {
 
 impl Slot {
     fn read(bytes: &[u8; SLOT]) -> Self {
-        let [a0, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3, b4, b5, b6, b7, c0, c1, c2, c3, c4, c5, c6, c7, o0, o1, o2, o3, state, attempts, _, _] =
-            *bytes;
+        let [
+            a0,
+            a1,
+            a2,
+            a3,
+            a4,
+            a5,
+            a6,
+            a7,
+            b0,
+            b1,
+            b2,
+            b3,
+            b4,
+            b5,
+            b6,
+            b7,
+            c0,
+            c1,
+            c2,
+            c3,
+            c4,
+            c5,
+            c6,
+            c7,
+            o0,
+            o1,
+            o2,
+            o3,
+            state,
+            attempts,
+            _,
+            _,
+        ] = *bytes;
         Self {
             print: u64::from_le_bytes([a0, a1, a2, a3, a4, a5, a6, a7]),
             first_mono_ms: u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]),
             first_unix_s: u64::from_le_bytes([c0, c1, c2, c3, c4, c5, c6, c7]),
             owner: OwnerId::from_bits(u32::from_le_bytes([o0, o1, o2, o3])),
-            state: if state == 1 { State::Answered } else { State::InFlight },
+            state: if state == 1 {
+                State::Answered
+            } else {
+                State::InFlight
+            },
             attempts,
         }
     }
@@ -305,6 +369,9 @@ impl Slot {
     }
 
     fn sighting(&self) -> Sighting {
-        Sighting { first_unix_s: self.first_unix_s, attempts: self.attempts }
+        Sighting {
+            first_unix_s: self.first_unix_s,
+            attempts: self.attempts,
+        }
     }
 }

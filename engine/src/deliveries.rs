@@ -18,7 +18,13 @@ impl Engine {
         if !self.calls.contains(&Call::Store) && self.store_is_due(env.now) {
             let store = self.config.store.clone();
             let body = self.outbox.take_batch(&self.config.limits, env.now.mono_ms);
-            self.call(Call::Store, &store.peer, store.path, weir_store_api::CONTENT_TYPE_BATCH, body);
+            self.call(
+                Call::Store,
+                &store.peer,
+                store.path,
+                weir_store_api::CONTENT_TYPE_BATCH,
+                body,
+            );
         }
         let due: Vec<_> = (0..)
             .map(AccountId)
@@ -33,8 +39,12 @@ impl Engine {
 
     fn ask_profiles(&mut self, id: AccountId, env: &mut Env<'_>) {
         let config = self.config.clone();
-        let (Some(account), Some(peer)) = (config.account(id), &config.wechat_api) else { return };
-        let Some(secret) = &account.app_secret else { return };
+        let (Some(account), Some(peer)) = (config.account(id), &config.wechat_api) else {
+            return;
+        };
+        let Some(secret) = &account.app_secret else {
+            return;
+        };
         let access = tokens::access(env.shared, &account.appid, self.me, env.now.mono_ms);
         if access.fetch {
             let body = api::stable_token_request(&account.appid, secret.expose());
@@ -42,7 +52,9 @@ impl Engine {
             self.call(Call::AccessToken(id), peer, path, "application/json", body);
         }
         let Some(token) = access.token else { return };
-        let Some(profiles) = self.profiles.get_mut(id.0 as usize) else { return };
+        let Some(profiles) = self.profiles.get_mut(id.0 as usize) else {
+            return;
+        };
         let path = api::with_access_token(api::USER_INFO_BATCHGET_PATH, &token);
         let body = api::user_info_batchget_request(&profiles.take_batch(token));
         self.call(Call::Profiles(id), peer, path, "application/json", body);
@@ -72,15 +84,26 @@ impl Engine {
     pub(crate) fn on_store_done(&mut self, outcome: &CallOutcome<'_>, env: &mut Env<'_>) {
         let random = env.random_u32();
         let failed_before = self.outbox.failures();
-        let settled = self.outbox.done(outcome, &self.config.limits, env.now.mono_ms, random);
+        let settled = self
+            .outbox
+            .done(outcome, &self.config.limits, env.now.mono_ms, random);
         match (failed_before, self.outbox.failures()) {
-            (0, 1..) => self.log(LogLevel::Error, "weir: the store does not take events".to_owned()),
-            (1.., 0) => self.log(LogLevel::Info, "weir: the store takes events again".to_owned()),
+            (0, 1..) => self.log(
+                LogLevel::Error,
+                "weir: the store does not take events".to_owned(),
+            ),
+            (1.., 0) => self.log(
+                LogLevel::Info,
+                "weir: the store takes events again".to_owned(),
+            ),
             _ => {}
         }
         for (Then { answer, follower }, fate) in settled {
             if fate == Fate::Rejected {
-                self.count(Metric::Lost { reason: Loss::Rejected, count: 1 });
+                self.count(Metric::Lost {
+                    reason: Loss::Rejected,
+                    count: 1,
+                });
             }
             // Also when rejected: asking WeChat to send again what the store will never take helps nobody.
             if let Some(print) = answer {
@@ -110,21 +133,30 @@ impl Engine {
         env: &mut Env<'_>,
     ) {
         let config = self.config.clone();
-        let Some(account) = config.account(id) else { return };
+        let Some(account) = config.account(id) else {
+            return;
+        };
         let fetched = match outcome {
-            CallOutcome::Answer { status: 200, body, .. } => match api::parse_token(body) {
+            CallOutcome::Answer {
+                status: 200, body, ..
+            } => match api::parse_token(body) {
                 Ok(token) => Fetched::Token {
                     token: token.access_token.to_string(),
                     expires_in_s: token.expires_in,
                 },
                 Err(error) => {
                     let class = error.class();
-                    self.count(Metric::ApiError { account: id, class: class.label() });
+                    self.count(Metric::ApiError {
+                        account: id,
+                        class: class.label(),
+                    });
                     let name = &account.name;
                     let code = error.errcode;
                     self.log(
                         LogLevel::Error,
-                        format!("weir: account={name} WeChat gives no access token, errcode={code}"),
+                        format!(
+                            "weir: account={name} WeChat gives no access token, errcode={code}"
+                        ),
                     );
                     // For this call 40001 is a wrong secret. Source: wechat-protocol 7.
                     match class {
@@ -136,7 +168,14 @@ impl Engine {
             _ => Fetched::Failed,
         };
         let random = env.random_u32();
-        tokens::fetched(env.shared, &account.appid, self.me, &fetched, env.now.mono_ms, random);
+        tokens::fetched(
+            env.shared,
+            &account.appid,
+            self.me,
+            &fetched,
+            env.now.mono_ms,
+            random,
+        );
     }
 
     pub(crate) fn on_profiles(
@@ -146,12 +185,18 @@ impl Engine {
         env: &mut Env<'_>,
     ) {
         let config = self.config.clone();
-        let Some(account) = config.account(id) else { return };
+        let Some(account) = config.account(id) else {
+            return;
+        };
         let mut snapshots = Vec::new();
         let mut error_class = None;
-        let Some(profiles) = self.profiles.get_mut(id.0 as usize) else { return };
+        let Some(profiles) = self.profiles.get_mut(id.0 as usize) else {
+            return;
+        };
         let asked = match outcome {
-            CallOutcome::Answer { status: 200, body, .. } => match api::parse_user_info_list(body) {
+            CallOutcome::Answer {
+                status: 200, body, ..
+            } => match api::parse_user_info_list(body) {
                 Ok(users) => {
                     for user in &users {
                         // Only whom we asked for; the event's id comes from the follow that made us ask.
@@ -159,7 +204,10 @@ impl Engine {
                             let id = follower.because.derived("user.snapshot");
                             let json =
                                 event::user_snapshot(account, id, &user.openid, user.raw, env.now);
-                            snapshots.push(Event { json, then: Then::default() });
+                            snapshots.push(Event {
+                                json,
+                                then: Then::default(),
+                            });
                         }
                     }
                     Asked::Answered
@@ -180,16 +228,25 @@ impl Engine {
         };
         let given_up = profiles.done(&asked, env.now.mono_ms, env.random_u32());
         if let Some(class) = error_class {
-            self.count(Metric::ApiError { account: id, class: class.label() });
+            self.count(Metric::ApiError {
+                account: id,
+                class: class.label(),
+            });
         }
         if given_up > 0 {
-            self.count(Metric::ProfilesGivenUp { account: id, count: given_up });
+            self.count(Metric::ProfilesGivenUp {
+                account: id,
+                count: given_up,
+            });
         }
         for event in snapshots {
             if self.outbox.has_room(&config.limits) {
                 self.outbox.push(event, env.now.mono_ms);
             } else {
-                self.count(Metric::Lost { reason: Loss::Overflow, count: 1 });
+                self.count(Metric::Lost {
+                    reason: Loss::Overflow,
+                    count: 1,
+                });
             }
         }
     }

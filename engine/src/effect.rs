@@ -61,7 +61,11 @@ impl Response {
     /// A status without a body: all a stranger learns.
     #[must_use]
     pub const fn empty(status: u16) -> Self {
-        Self { status, content_type: None, body: Cow::Borrowed(&[]) }
+        Self {
+            status,
+            content_type: None,
+            body: Cow::Borrowed(&[]),
+        }
     }
 }
 

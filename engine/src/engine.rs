@@ -144,8 +144,14 @@ impl Engine {
             Input::Abandon => {
                 let count = self.outbox.abandon() as u64;
                 if count > 0 {
-                    self.count(Metric::Lost { reason: Loss::Abandoned, count });
-                    self.log(LogLevel::Error, format!("weir: events lost with a replaced configuration: {count}"));
+                    self.count(Metric::Lost {
+                        reason: Loss::Abandoned,
+                        count,
+                    });
+                    self.log(
+                        LogLevel::Error,
+                        format!("weir: events lost with a replaced configuration: {count}"),
+                    );
                 }
                 self.show_gauges();
             }
@@ -171,7 +177,10 @@ impl Engine {
     }
 
     pub(crate) fn count(&mut self, metric: Metric) {
-        if let Metric::Push { account, outcome, .. } = metric {
+        if let Metric::Push {
+            account, outcome, ..
+        } = metric
+        {
             self.journal.note(account, outcome);
         }
         self.want(Effect::Count(metric));
@@ -184,15 +193,23 @@ impl Engine {
     fn write_journal(&mut self, now: Now) {
         for (account, outcome, count) in self.journal.take(now.mono_ms) {
             let config = self.config.clone();
-            let Some(account) = config.account(account) else { continue };
+            let Some(account) = config.account(account) else {
+                continue;
+            };
             let name = &account.name;
-            self.log(LogLevel::Warn, format!("weir: account={name} outcome={outcome} pushes={count}"));
+            self.log(
+                LogLevel::Warn,
+                format!("weir: account={name} outcome={outcome} pushes={count}"),
+            );
         }
     }
 
     fn sign(&mut self, env: &Env<'_>) {
         let now = env.now.mono_ms;
-        if self.signed_mono_ms.is_none_or(|at| now.saturating_sub(at) >= owners::SIGN_EVERY_MS) {
+        if self
+            .signed_mono_ms
+            .is_none_or(|at| now.saturating_sub(at) >= owners::SIGN_EVERY_MS)
+        {
             self.signed_mono_ms = Some(now);
             owners::sign(env.shared, self.me, now);
         }
@@ -211,7 +228,8 @@ impl Engine {
             Ack::AfterStore => 0,
             Ack::AtOnce => self.config.limits.batch_wait_ms,
         };
-        self.outbox.is_due(&self.config.limits, wait_ms, now.mono_ms)
+        self.outbox
+            .is_due(&self.config.limits, wait_ms, now.mono_ms)
     }
 
     fn on_call_done(&mut self, call: Call, outcome: &CallOutcome<'_>, env: &mut Env<'_>) {
@@ -221,7 +239,10 @@ impl Engine {
             Call::AccessToken(_) => Target::AccessToken,
             Call::Profiles(_) => Target::Profiles,
         };
-        self.count(Metric::Call { target, status: status_of(outcome) });
+        self.count(Metric::Call {
+            target,
+            status: status_of(outcome),
+        });
         match call {
             Call::Store => self.on_store_done(outcome, env),
             Call::AccessToken(account) => self.on_access_token(account, outcome, env),
@@ -231,11 +252,15 @@ impl Engine {
 
     fn on_alarms(&mut self, env: &mut Env<'_>) {
         while let Some((stream, alarm)) = self.exchanges.next_alarm(env.now.mono_ms) {
-            let Some(print) = self.exchanges.print_of(stream) else { continue };
+            let Some(print) = self.exchanges.print_of(stream) else {
+                continue;
+            };
             match alarm {
                 Alarm::Deadline => {
-                    let last =
-                        self.exchanges.get_mut(print).is_some_and(|e| e.attempts >= ATTEMPTS);
+                    let last = self
+                        .exchanges
+                        .get_mut(print)
+                        .is_some_and(|e| e.attempts >= ATTEMPTS);
                     if last {
                         // WeChat will not come again: the user gets the reply, the event stays in the outbox.
                         self.answer_waiting(print, env);
@@ -248,10 +273,19 @@ impl Engine {
 
     fn on_gone(&mut self, stream: StreamId) {
         let deadline_ms = self.config.limits.reply_deadline_ms;
-        let exchange = self.exchanges.print_of(stream).and_then(|p| self.exchanges.get_mut(p));
-        let Some((account, kind)) = exchange.map(|e| (e.account, e.kind)) else { return };
+        let exchange = self
+            .exchanges
+            .print_of(stream)
+            .and_then(|p| self.exchanges.get_mut(p));
+        let Some((account, kind)) = exchange.map(|e| (e.account, e.kind)) else {
+            return;
+        };
         self.exchanges.unpark(stream, deadline_ms);
-        self.count(Metric::Push { account, kind, outcome: Outcome::Unanswered });
+        self.count(Metric::Push {
+            account,
+            kind,
+            outcome: Outcome::Unanswered,
+        });
     }
 
     fn show_gauges(&mut self) {

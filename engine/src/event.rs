@@ -111,7 +111,11 @@ fn type_of(prefix: &str, kind: &str) -> String {
     let mut out = String::with_capacity(prefix.len() + kind.len());
     out.push_str(prefix);
     out.extend(kind.chars().take(MAX_KIND_BYTES).map(|c| {
-        if c.is_ascii_alphanumeric() || "_.-".contains(c) { c.to_ascii_lowercase() } else { '_' }
+        if c.is_ascii_alphanumeric() || "_.-".contains(c) {
+            c.to_ascii_lowercase()
+        } else {
+            '_'
+        }
     }));
     out
 }
@@ -122,8 +126,14 @@ mod tests {
 
     #[test]
     fn an_id_is_the_sha1_of_the_identity() {
-        assert_eq!(EventId::of(b"abc").as_str(), "a9993e364706816aba3e25717850c26c9cd0d89d");
-        assert_ne!(EventId::of(b"abc").derived("a"), EventId::of(b"abc").derived("b"));
+        assert_eq!(
+            EventId::of(b"abc").as_str(),
+            "a9993e364706816aba3e25717850c26c9cd0d89d"
+        );
+        assert_ne!(
+            EventId::of(b"abc").derived("a"),
+            EventId::of(b"abc").derived("b")
+        );
     }
 
     #[test]

@@ -85,24 +85,37 @@ impl Exchanges {
         role: Role,
     ) {
         self.beside += usize::from(matches!(role, Role::Beside(_)));
-        let exchange = Exchange { account, kind, reply, attempts, role, waiting: Vec::new() };
+        let exchange = Exchange {
+            account,
+            kind,
+            reply,
+            attempts,
+            role,
+            waiting: Vec::new(),
+        };
         self.by_print.insert(print, exchange);
     }
 
     /// Holds `stream` until the exchange `print` is answered.
     pub(crate) fn park(&mut self, stream: StreamId, parked: Parked, deadline_ms: u64) {
-        let Some(exchange) = self.by_print.get_mut(&parked.print) else { return };
+        let Some(exchange) = self.by_print.get_mut(&parked.print) else {
+            return;
+        };
         exchange.waiting.push(stream);
-        self.alarms.insert((parked.arrived_ms + deadline_ms, stream, Alarm::Deadline));
-        self.alarms.insert((parked.arrived_ms + 2 * deadline_ms, stream, Alarm::GivenUp));
+        self.alarms
+            .insert((parked.arrived_ms + deadline_ms, stream, Alarm::Deadline));
+        self.alarms
+            .insert((parked.arrived_ms + 2 * deadline_ms, stream, Alarm::GivenUp));
         self.parked.insert(stream, parked);
     }
 
     /// Lets `stream` go, because it is answered or gone. Its exchange stays.
     pub(crate) fn unpark(&mut self, stream: StreamId, deadline_ms: u64) -> Option<Parked> {
         let parked = self.parked.remove(&stream)?;
-        self.alarms.remove(&(parked.arrived_ms + deadline_ms, stream, Alarm::Deadline));
-        self.alarms.remove(&(parked.arrived_ms + 2 * deadline_ms, stream, Alarm::GivenUp));
+        self.alarms
+            .remove(&(parked.arrived_ms + deadline_ms, stream, Alarm::Deadline));
+        self.alarms
+            .remove(&(parked.arrived_ms + 2 * deadline_ms, stream, Alarm::GivenUp));
         if let Some(exchange) = self.by_print.get_mut(&parked.print) {
             exchange.waiting.retain(|waiting| *waiting != stream);
             // Nobody waits for it here, and somebody else works on it.

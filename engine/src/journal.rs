@@ -33,6 +33,9 @@ impl Journal {
         }
         self.written_mono_ms = mono_ms;
         let counts = std::mem::take(&mut self.counts);
-        counts.into_iter().map(|((account, outcome), count)| (account, outcome, count)).collect()
+        counts
+            .into_iter()
+            .map(|((account, outcome), count)| (account, outcome, count))
+            .collect()
     }
 }

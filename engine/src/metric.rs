@@ -83,9 +83,10 @@ impl Metric {
     #[must_use]
     pub fn shape(self) -> Shape {
         match self {
-            Self::Push { .. } | Self::DedupHit { .. } | Self::Call { .. } | Self::ApiError { .. } => {
-                Shape::Counter(1)
-            }
+            Self::Push { .. }
+            | Self::DedupHit { .. }
+            | Self::Call { .. }
+            | Self::ApiError { .. } => Shape::Counter(1),
             Self::Lost { count, .. } | Self::ProfilesGivenUp { count, .. } => Shape::Counter(count),
             Self::ReplyMs { ms, .. } => Shape::Histogram(ms),
             Self::OutboxEvents(n) | Self::OutboxBytes(n) | Self::Parked(n) => Shape::Gauge(n),
@@ -110,8 +111,15 @@ impl Metric {
     #[must_use]
     pub fn name(self, account: impl Fn(AccountId) -> String) -> String {
         match self {
-            Self::Push { account: a, kind, outcome } => {
-                format!("weir.pushes.account.{}.kind.{kind}.outcome.{outcome}", account(a))
+            Self::Push {
+                account: a,
+                kind,
+                outcome,
+            } => {
+                format!(
+                    "weir.pushes.account.{}.kind.{kind}.outcome.{outcome}",
+                    account(a)
+                )
             }
             Self::DedupHit { account: a } => format!("weir.dedup_hits.account.{}", account(a)),
             Self::ReplyMs { account: a, .. } => format!("weir.reply_ms.account.{}", account(a)),

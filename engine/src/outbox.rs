@@ -19,7 +19,10 @@ use crate::event::EventId;
 use crate::input::CallOutcome;
 
 /// Pauses after failed calls.
-const BACKOFF: Backoff = Backoff { first_ms: 100, most_ms: 5_000 };
+const BACKOFF: Backoff = Backoff {
+    first_ms: 100,
+    most_ms: 5_000,
+};
 /// The longest `Retry-After` that is obeyed, seconds.
 const MAX_RETRY_AFTER_S: u32 = 60;
 
@@ -148,13 +151,20 @@ impl Outbox {
         random: u32,
     ) -> Vec<(Then, Fate)> {
         match *outcome {
-            CallOutcome::Answer { status: 200..=299, body, .. } => {
+            CallOutcome::Answer {
+                status: 200..=299,
+                body,
+                ..
+            } => {
                 self.failures = 0;
                 self.batch_events = (self.batch_events * 2).min(limits.batch_max_events);
                 self.settle(&fates(body, self.in_flight.len()))
             }
             // Of no use to send again: too large, not understood, not wanted. Find out which one it is about.
-            CallOutcome::Answer { status: 400 | 410 | 413 | 415 | 422, .. } => {
+            CallOutcome::Answer {
+                status: 400 | 410 | 413 | 415 | 422,
+                ..
+            } => {
                 if self.in_flight.len() > 1 {
                     self.batch_events = self.in_flight.len().div_ceil(2);
                     self.put_back();

@@ -65,7 +65,9 @@ pub(crate) fn sign(shared: &dyn SharedData, me: OwnerId, mono_ms: u64) {
 
 /// Whether `owner` signed lately.
 pub(crate) fn is_alive(shared: &dyn SharedData, owner: OwnerId, mono_ms: u64) -> bool {
-    let Some((table, _)) = shared.get(KEY) else { return false };
+    let Some((table, _)) = shared.get(KEY) else {
+        return false;
+    };
     rows(&table).any(|(id, seen)| id == owner && mono_ms.saturating_sub(seen) < DEAD_AFTER_MS)
 }
 
@@ -73,7 +75,10 @@ fn rows(table: &[u8]) -> impl Iterator<Item = (OwnerId, u64)> {
     table.as_chunks::<ROW>().0.iter().filter_map(|row| {
         let (id, seen) = row.split_first_chunk::<4>()?;
         let seen = seen.first_chunk::<8>()?;
-        Some((OwnerId::from_bits(u32::from_le_bytes(*id))?, u64::from_le_bytes(*seen)))
+        Some((
+            OwnerId::from_bits(u32::from_le_bytes(*id))?,
+            u64::from_le_bytes(*seen),
+        ))
     })
 }
 

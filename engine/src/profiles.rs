@@ -18,7 +18,10 @@ use crate::outbox::Follower;
 const MAX_BATCH: usize = 100;
 /// How often one follower is asked for.
 const MAX_TRIES: u8 = 5;
-const BACKOFF: Backoff = Backoff { first_ms: 300, most_ms: 60_000 };
+const BACKOFF: Backoff = Backoff {
+    first_ms: 300,
+    most_ms: 60_000,
+};
 
 struct Job {
     follower: Follower,
@@ -88,7 +91,10 @@ impl Profiles {
         let take = self.batch.min(self.waiting.len());
         self.in_flight = self.waiting.drain(..take).collect();
         self.token = token;
-        self.in_flight.iter().map(|job| job.follower.openid.as_str()).collect()
+        self.in_flight
+            .iter()
+            .map(|job| job.follower.openid.as_str())
+            .collect()
     }
 
     /// The token of the call in flight.
@@ -98,7 +104,10 @@ impl Profiles {
 
     /// The follower of the call in flight with this openid.
     pub(crate) fn asked_for(&self, openid: &str) -> Option<&Follower> {
-        self.in_flight.iter().map(|job| &job.follower).find(|f| f.openid == openid)
+        self.in_flight
+            .iter()
+            .map(|job| &job.follower)
+            .find(|f| f.openid == openid)
     }
 
     /// The call is over. Returns how many followers are given up.

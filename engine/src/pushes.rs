@@ -42,10 +42,17 @@ impl Engine {
     ) {
         let config = self.config.clone();
         let Some(account) = config.account(request.account) else {
-            return self.want(Effect::Respond { stream, response: REFUSED });
+            return self.want(Effect::Respond {
+                stream,
+                response: REFUSED,
+            });
         };
         let refuse = |engine: &mut Self, kind, outcome| {
-            engine.count(Metric::Push { account: request.account, kind, outcome });
+            engine.count(Metric::Push {
+                account: request.account,
+                kind,
+                outcome,
+            });
             let response = match outcome {
                 Outcome::TooLarge => Response::empty(413),
                 Outcome::Method => Response::empty(405),
@@ -77,8 +84,13 @@ impl Engine {
                 if request.body.len() > config.limits.max_body_bytes {
                     return refuse(self, Kind::Unknown, Outcome::TooLarge);
                 }
-                let admitted =
-                    admit::push(account, request.query, request.body, &config.limits, env.now);
+                let admitted = admit::push(
+                    account,
+                    request.query,
+                    request.body,
+                    &config.limits,
+                    env.now,
+                );
                 let admitted = match admitted {
                     Ok(admitted) => admitted,
                     Err(outcome) => return refuse(self, Kind::Unknown, outcome),
@@ -116,24 +128,50 @@ impl Engine {
             id: EventId::of(&identity),
             print,
         };
-        let parked = Parked { print, seal, arrived_ms: request.arrived_mono_ms };
+        let parked = Parked {
+            print,
+            seal,
+            arrived_ms: request.arrived_mono_ms,
+        };
 
-        let at_once = self.config.store.ack == Ack::AtOnce && self.outbox.has_room(&self.config.limits);
-        let start = if at_once { Start::Answered } else { Start::InFlight };
+        let at_once =
+            self.config.store.ack == Ack::AtOnce && self.outbox.has_room(&self.config.limits);
+        let start = if at_once {
+            Start::Answered
+        } else {
+            Start::InFlight
+        };
         let claim = self.claims.claim(env.shared, print, start, env.now);
         if !matches!(claim, Claim::First | Claim::Unrecorded) {
-            self.count(Metric::DedupHit { account: request.account });
+            self.count(Metric::DedupHit {
+                account: request.account,
+            });
         }
         match claim {
             Claim::First | Claim::Unrecorded => {
                 self.own(stream, parked, &known, account, env.now.unix_s(), 1, env);
             }
             Claim::TakenOver(seen) => {
-                self.own(stream, parked, &known, account, seen.first_unix_s, seen.attempts, env);
+                self.own(
+                    stream,
+                    parked,
+                    &known,
+                    account,
+                    seen.first_unix_s,
+                    seen.attempts,
+                    env,
+                );
             }
             Claim::Answered(seen) => {
                 let reply = reply_to(account, push, seen.first_unix_s);
-                self.respond(stream, &parked, known.account, known.kind, reply.as_deref(), env);
+                self.respond(
+                    stream,
+                    &parked,
+                    known.account,
+                    known.kind,
+                    reply.as_deref(),
+                    env,
+                );
             }
             Claim::InFlight { owner, sighting } => {
                 if let Some(exchange) = self.exchanges.get_mut(print) {
@@ -164,7 +202,10 @@ impl Engine {
     }
 
     /// Keeps the event, and answers now or when it is stored.
-    #[expect(clippy::too_many_arguments, reason = "the one place where all that is known meets")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the one place where all that is known meets"
+    )]
     fn own(
         &mut self,
         stream: StreamId,
@@ -190,10 +231,18 @@ impl Engine {
             if attempts > 1 {
                 self.claims.answered(env.shared, known.print);
             }
-            self.respond(stream, &parked, known.account, known.kind, reply.as_deref(), env);
+            self.respond(
+                stream,
+                &parked,
+                known.account,
+                known.kind,
+                reply.as_deref(),
+                env,
+            );
         } else {
             let (account, kind) = (known.account, known.kind);
-            self.exchanges.open(known.print, account, kind, reply, attempts, Role::Owner);
+            self.exchanges
+                .open(known.print, account, kind, reply, attempts, Role::Owner);
             self.hold(stream, parked, known);
         }
     }
@@ -218,18 +267,29 @@ impl Engine {
     /// Too much is in flight: what is not kept is not acknowledged.
     fn turn_away(&mut self, stream: StreamId, known: &Understood<'_>, attempts: u8) {
         if attempts >= ATTEMPTS {
-            self.count(Metric::Lost { reason: Loss::Overflow, count: 1 });
+            self.count(Metric::Lost {
+                reason: Loss::Overflow,
+                count: 1,
+            });
         }
         let (account, kind) = (known.account, known.kind);
-        self.count(Metric::Push { account, kind, outcome: Outcome::Overload });
-        self.want(Effect::Respond { stream, response: COME_AGAIN });
+        self.count(Metric::Push {
+            account,
+            kind,
+            outcome: Outcome::Overload,
+        });
+        self.want(Effect::Respond {
+            stream,
+            response: COME_AGAIN,
+        });
     }
 
     fn hold(&mut self, stream: StreamId, parked: Parked, known: &Understood<'_>) {
         if self.exchanges.parked() >= self.config.limits.parked_max {
             return self.turn_away(stream, known, 1);
         }
-        self.exchanges.park(stream, parked, self.config.limits.reply_deadline_ms);
+        self.exchanges
+            .park(stream, parked, self.config.limits.reply_deadline_ms);
     }
 
     /// Answers every stream that waits for `print`, and remembers that it was answered.
@@ -240,7 +300,9 @@ impl Engine {
 
     fn release_waiting(&mut self, print: Fingerprint, env: &mut Env<'_>) {
         let deadline_ms = self.config.limits.reply_deadline_ms;
-        let Some((exchange, streams)) = self.exchanges.close(print, deadline_ms) else { return };
+        let Some((exchange, streams)) = self.exchanges.close(print, deadline_ms) else {
+            return;
+        };
         for (stream, parked) in streams {
             let reply = exchange.reply.as_deref();
             self.respond(stream, &parked, exchange.account, exchange.kind, reply, env);
@@ -249,11 +311,24 @@ impl Engine {
 
     /// Ends a stream that nobody reads any more.
     pub(crate) fn withhold(&mut self, stream: StreamId) {
-        let exchange = self.exchanges.print_of(stream).and_then(|p| self.exchanges.get_mut(p));
-        let Some((account, kind)) = exchange.map(|e| (e.account, e.kind)) else { return };
-        self.exchanges.unpark(stream, self.config.limits.reply_deadline_ms);
-        self.count(Metric::Push { account, kind, outcome: Outcome::Withheld });
-        self.want(Effect::Respond { stream, response: COME_AGAIN });
+        let exchange = self
+            .exchanges
+            .print_of(stream)
+            .and_then(|p| self.exchanges.get_mut(p));
+        let Some((account, kind)) = exchange.map(|e| (e.account, e.kind)) else {
+            return;
+        };
+        self.exchanges
+            .unpark(stream, self.config.limits.reply_deadline_ms);
+        self.count(Metric::Push {
+            account,
+            kind,
+            outcome: Outcome::Withheld,
+        });
+        self.want(Effect::Respond {
+            stream,
+            response: COME_AGAIN,
+        });
     }
 
     /// Looks what has become of the pushes that other workers own.
@@ -286,8 +361,14 @@ impl Engine {
         env: &mut Env<'_>,
     ) {
         let config = self.config.clone();
-        let Some(account) = config.account(account_id) else { return };
-        let outcome = if reply.is_some() { Outcome::Replied } else { Outcome::Acknowledged };
+        let Some(account) = config.account(account_id) else {
+            return;
+        };
+        let outcome = if reply.is_some() {
+            Outcome::Replied
+        } else {
+            Outcome::Acknowledged
+        };
         let response = match reply {
             None => Response {
                 status: 200,
@@ -306,9 +387,16 @@ impl Engine {
                 }),
             },
         };
-        self.count(Metric::Push { account: account_id, kind, outcome });
+        self.count(Metric::Push {
+            account: account_id,
+            kind,
+            outcome,
+        });
         let ms = env.now.mono_ms.saturating_sub(parked.arrived_ms);
-        self.count(Metric::ReplyMs { account: account_id, ms });
+        self.count(Metric::ReplyMs {
+            account: account_id,
+            ms,
+        });
         self.want(Effect::Respond { stream, response });
     }
 }
@@ -346,9 +434,10 @@ fn sealed(account: &Account, seal: &Seal, reply: &[u8], env: &mut Env<'_>) -> Ve
 /// Whether a push is meant for the account.
 fn is_for(account: &Account, push: &Push<'_>) -> bool {
     match push.kind() {
-        PushKind::Component { .. } => {
-            push.fields().text("AppId").is_some_and(|appid| appid == account.appid)
-        }
+        PushKind::Component { .. } => push
+            .fields()
+            .text("AppId")
+            .is_some_and(|appid| appid == account.appid),
         _ => push.to_user_name() == account.original_id,
     }
 }

@@ -87,10 +87,18 @@ impl When {
                 Kind::Text { content } => same_word(content.trim(), word),
                 _ => false,
             },
-            Self::Event { event, scene, event_key } => {
+            Self::Event {
+                event,
+                scene,
+                event_key,
+            } => {
                 push.event().is_some_and(|e| e.eq_ignore_ascii_case(event))
-                    && scene.as_deref().is_none_or(|scene| scene_of(kind) == Some(scene))
-                    && event_key.as_deref().is_none_or(|key| push.event_key() == Some(key))
+                    && scene
+                        .as_deref()
+                        .is_none_or(|scene| scene_of(kind) == Some(scene))
+                    && event_key
+                        .as_deref()
+                        .is_none_or(|key| push.event_key() == Some(key))
             }
         }
     }
@@ -114,7 +122,9 @@ impl Answer {
                 if content.trim().is_empty() {
                     Reply::None
                 } else {
-                    Reply::Text { content: Cow::Owned(content) }
+                    Reply::Text {
+                        content: Cow::Owned(content),
+                    }
                 }
             }
             Self::News(articles) => Reply::News {
@@ -141,5 +151,7 @@ fn scene_of<'p>(kind: &Kind<'p>) -> Option<&'p str> {
 }
 
 fn same_word(text: &str, word: &str) -> bool {
-    text.chars().flat_map(char::to_lowercase).eq(word.chars().flat_map(char::to_lowercase))
+    text.chars()
+        .flat_map(char::to_lowercase)
+        .eq(word.chars().flat_map(char::to_lowercase))
 }

@@ -50,12 +50,15 @@ impl Template {
             } else if let Some(after) = from.strip_prefix("}}") {
                 literal.push('}');
                 rest = after;
-            } else if let Some((name, after)) =
-                from.strip_prefix('{').and_then(|after| after.split_once('}'))
+            } else if let Some((name, after)) = from
+                .strip_prefix('{')
+                .and_then(|after| after.split_once('}'))
             {
                 let Some((_, value)) = PLACEHOLDERS.iter().find(|(known, _)| *known == name) else {
-                    let known: Vec<_> =
-                        PLACEHOLDERS.iter().map(|(name, _)| format!("{{{name}}}")).collect();
+                    let known: Vec<_> = PLACEHOLDERS
+                        .iter()
+                        .map(|(name, _)| format!("{{{name}}}"))
+                        .collect();
                     return Err(format!(
                         "{{{name}}} is not a placeholder; known are {} ({{{{ for a brace)",
                         known.join(", ")
@@ -127,7 +130,11 @@ mod tests {
 
     #[test]
     fn a_wrong_template_names_what_is_wrong() {
-        assert!(Template::parse("{nickname}").unwrap_err().contains("{openid}"));
+        assert!(
+            Template::parse("{nickname}")
+                .unwrap_err()
+                .contains("{openid}")
+        );
         assert!(Template::parse("a { b").unwrap_err().contains("partner"));
         assert!(Template::parse("a } b").unwrap_err().contains("partner"));
     }

@@ -24,9 +24,15 @@ const RENEW_PAUSE_MS: u64 = 30_000;
 /// A fetch that did not come back within this long is anybody's again.
 const LEASE_MS: u64 = 10_000;
 /// Pauses after fetches that may work later.
-const TRANSIENT: Backoff = Backoff { first_ms: 200, most_ms: 10_000 };
+const TRANSIENT: Backoff = Backoff {
+    first_ms: 200,
+    most_ms: 10_000,
+};
 /// Pauses after refusals that need an operator (wrong secret, address not on the list).
-const REFUSED: Backoff = Backoff { first_ms: 30_000, most_ms: 300_000 };
+const REFUSED: Backoff = Backoff {
+    first_ms: 30_000,
+    most_ms: 300_000,
+};
 
 #[derive(Default, Serialize, Deserialize)]
 struct Record {
@@ -78,9 +84,15 @@ pub(crate) fn access(shared: &dyn SharedData, appid: &str, me: OwnerId, mono_ms:
             record.lease_owner = me.to_bits();
             record.lease_ends_mono_ms = mono_ms + LEASE_MS;
         }
-        (Access { token, fetch }, if fetch { Write::Yes } else { Write::No })
+        (
+            Access { token, fetch },
+            if fetch { Write::Yes } else { Write::No },
+        )
     })
-    .unwrap_or(Access { token: None, fetch: false })
+    .unwrap_or(Access {
+        token: None,
+        fetch: false,
+    })
 }
 
 /// Records what a fetch brought, and gives the lease back. A lease that has meanwhile gone to another is left alone,
@@ -98,7 +110,10 @@ pub(crate) fn fetched(
             record.lease_owner = 0;
         }
         let backoff = match result {
-            Fetched::Token { token, expires_in_s } => {
+            Fetched::Token {
+                token,
+                expires_in_s,
+            } => {
                 record.token.clone_from(token);
                 record.ends_mono_ms = mono_ms + expires_in_s * 1_000;
                 record.failures = 0;

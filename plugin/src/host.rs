@@ -125,7 +125,10 @@ pub(crate) fn log(level: Level, line: &str) {
 
 /// The present.
 pub(crate) fn now() -> Now {
-    Now { unix_ms: clock_ms(REALTIME), mono_ms: mono_ms() }
+    Now {
+        unix_ms: clock_ms(REALTIME),
+        mono_ms: mono_ms(),
+    }
 }
 
 /// The monotonic clock alone, which all workers of the process share.
@@ -212,7 +215,10 @@ fn header_pairs(content_type: Option<&str>) -> Vec<u8> {
     let Some(content_type) = content_type else {
         return 0_u32.to_le_bytes().to_vec();
     };
-    let pairs = [("content-type", content_type), ("x-content-type-options", "nosniff")];
+    let pairs = [
+        ("content-type", content_type),
+        ("x-content-type-options", "nosniff"),
+    ];
     let mut out = Vec::with_capacity(96);
     // Four-digit lengths at most: the casts keep every bit.
     out.extend_from_slice(&(pairs.len() as u32).to_le_bytes());

@@ -18,7 +18,9 @@ impl Meter {
         let shape = metric.shape();
         let id = *self.ids.entry(metric.series()).or_insert_with(|| {
             let name = metric.name(|id| {
-                config.account(id).map_or_else(String::new, |account| account.name.clone())
+                config
+                    .account(id)
+                    .map_or_else(String::new, |account| account.name.clone())
             });
             let kind = match shape {
                 Shape::Counter(_) => MetricKind::Counter,

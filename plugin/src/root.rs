@@ -30,7 +30,11 @@ pub(crate) struct Root {
 
 impl Root {
     pub(crate) fn new(id: u32) -> Self {
-        Self { id, worker: None, draining_since_ms: None }
+        Self {
+            id,
+            worker: None,
+            draining_since_ms: None,
+        }
     }
 
     fn handle(&mut self, input: Input<'_>) {
@@ -51,12 +55,19 @@ impl Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, number: u32, headers: usize, body_size: usize, _: usize) {
-        let Some(call) = self.worker.as_ref().and_then(|worker| worker.call_done(number)) else {
+        let Some(call) = self
+            .worker
+            .as_ref()
+            .and_then(|worker| worker.call_done(number))
+        else {
             return;
         };
         // Without headers there was no answer, and asking for one is a fault.
         if headers == 0 {
-            return self.handle(Input::CallDone { call, outcome: CallOutcome::Reset });
+            return self.handle(Input::CallDone {
+                call,
+                outcome: CallOutcome::Reset,
+            });
         }
         let body = host::call_body(body_size);
         let outcome = CallOutcome::Answer {
@@ -86,13 +97,19 @@ impl RootContext for Root {
                     host::log(Level::Error, &format!("weir: configuration: {problem}"));
                 }
                 let count = problems.len();
-                host::log(Level::Error, &format!("weir: configuration refused, problems: {count}"));
+                host::log(
+                    Level::Error,
+                    &format!("weir: configuration refused, problems: {count}"),
+                );
                 return false;
             }
         };
         let queue = Queue::register(&queue_name());
         if queue.is_none() || !host::set_tick_period(TICK_MS) {
-            host::log(Level::Error, "weir: this host has neither shared queues nor ticks");
+            host::log(
+                Level::Error,
+                "weir: this host has neither shared queues nor ticks",
+            );
             return false;
         }
         self.worker = Some(Rc::new(Worker::new(self.id, queue, Rc::new(config))));

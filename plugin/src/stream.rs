@@ -39,7 +39,11 @@ struct Head {
 
 impl Stream {
     pub(crate) fn new(id: u32, worker: Rc<Worker>) -> Self {
-        Self { id: StreamId(id), worker, state: State::New }
+        Self {
+            id: StreamId(id),
+            worker,
+            state: State::New,
+        }
     }
 
     /// The request is complete, or larger than it may be: `body_size` bytes of it are there.
@@ -56,7 +60,10 @@ impl Stream {
             body: &body,
             arrived_mono_ms: head.arrived_mono_ms,
         };
-        let input = Input::Request { stream: self.id, request };
+        let input = Input::Request {
+            stream: self.id,
+            request,
+        };
         if self.worker.handle(Scope::Stream(self.id), input) {
             self.state = State::Answered;
         }
@@ -86,8 +93,17 @@ impl HttpContext for Stream {
         };
         let query = query.to_owned();
         let arrived_mono_ms = host::mono_ms();
-        self.state = State::Collecting(Head { account, method, query, arrived_mono_ms });
-        if end_of_stream { self.complete(0) } else { Action::Pause }
+        self.state = State::Collecting(Head {
+            account,
+            method,
+            query,
+            arrived_mono_ms,
+        });
+        if end_of_stream {
+            self.complete(0)
+        } else {
+            Action::Pause
+        }
     }
 
     fn on_http_request_body(&mut self, body_size: usize, end_of_stream: bool) -> Action {
@@ -112,7 +128,8 @@ impl HttpContext for Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         if matches!(self.state, State::Held) {
-            self.worker.handle(Scope::Stream(self.id), Input::Gone { stream: self.id });
+            self.worker
+                .handle(Scope::Stream(self.id), Input::Gone { stream: self.id });
         }
     }
 }

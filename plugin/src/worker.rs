@@ -38,10 +38,24 @@ pub(crate) enum Scope {
 impl Worker {
     pub(crate) fn new(root: u32, queue: Option<Queue>, config: Rc<Config>) -> Self {
         let mut random = Pool::default();
-        let mut env = Env { now: host::now(), shared: &Shared, random: &mut random };
+        let mut env = Env {
+            now: host::now(),
+            shared: &Shared,
+            random: &mut random,
+        };
         let engine = Engine::new(config.clone(), &mut env);
-        let state = State { engine, random, meter: Meter::default(), calls: HashMap::new() };
-        Self { root, queue, config, state: RefCell::new(state) }
+        let state = State {
+            engine,
+            random,
+            meter: Meter::default(),
+            calls: HashMap::new(),
+        };
+        Self {
+            root,
+            queue,
+            config,
+            state: RefCell::new(state),
+        }
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -49,15 +63,28 @@ impl Worker {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.state.try_borrow().is_ok_and(|state| state.engine.is_idle())
+        self.state
+            .try_borrow()
+            .is_ok_and(|state| state.engine.is_idle())
     }
 
     /// The engine's one loop: an input in, all effects out. Returns whether the stream of `scope` was answered.
     pub(crate) fn handle(&self, scope: Scope, input: Input<'_>) -> bool {
         // Hostcalls never call back into the module, so nobody else can hold this.
-        let Ok(mut state) = self.state.try_borrow_mut() else { return false };
-        let State { engine, random, meter, calls } = &mut *state;
-        let mut env = Env { now: host::now(), shared: &Shared, random };
+        let Ok(mut state) = self.state.try_borrow_mut() else {
+            return false;
+        };
+        let State {
+            engine,
+            random,
+            meter,
+            calls,
+        } = &mut *state;
+        let mut env = Env {
+            now: host::now(),
+            shared: &Shared,
+            random,
+        };
         engine.handle(input, &mut env);
         let mut answered = false;
         while let Some(effect) = engine.poll() {
@@ -128,7 +155,10 @@ struct Pool {
 
 impl Default for Pool {
     fn default() -> Self {
-        Self { bytes: [0; 1024], used: 1024 }
+        Self {
+            bytes: [0; 1024],
+            used: 1024,
+        }
     }
 }
 

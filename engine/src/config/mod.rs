@@ -185,8 +185,14 @@ impl Config {
                 }]);
             }
         };
-        let root = Node { path: String::new(), value: &value, problems: &problems };
-        let config = root.object().and_then(|root| read_root(&root_fields(root), env));
+        let root = Node {
+            path: String::new(),
+            value: &value,
+            problems: &problems,
+        };
+        let config = root
+            .object()
+            .and_then(|root| read_root(&root_fields(root), env));
         let problems = problems.into_vec();
         match config {
             Some(config) if problems.is_empty() => Ok(config),
@@ -240,13 +246,21 @@ fn read_root(root: &Root<'_>, env: &dyn Fn(&str) -> Option<String>) -> Option<Co
     let mut by_path = HashMap::with_capacity(nodes.len());
     let mut names = HashMap::with_capacity(nodes.len());
     for node in &nodes {
-        let Some(account) = read_account(node, env) else { continue };
+        let Some(account) = read_account(node, env) else {
+            continue;
+        };
         let id = AccountId(u32::try_from(accounts.len()).ok()?);
         if by_path.insert(account.path.clone(), id).is_some() {
-            node.wrong(format!("the path {} is taken by another account", account.path));
+            node.wrong(format!(
+                "the path {} is taken by another account",
+                account.path
+            ));
         }
         if names.insert(account.name.clone(), id).is_some() {
-            node.wrong(format!("the name {} is taken by another account", account.name));
+            node.wrong(format!(
+                "the name {} is taken by another account",
+                account.name
+            ));
         }
         accounts.push(account);
     }
@@ -267,20 +281,33 @@ fn read_root(root: &Root<'_>, env: &dyn Fn(&str) -> Option<String>) -> Option<Co
         ));
     }
     let limits = read_limits(root.limits.as_ref());
-    Some(Config { accounts, by_path, store: store?, wechat_api, limits })
+    Some(Config {
+        accounts,
+        by_path,
+        store: store?,
+        wechat_api,
+        limits,
+    })
 }
 
 fn read_account(node: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> Option<Account> {
     let object = node.object()?;
     let name = checked(&object, "name", "1 to 32 characters of a-z 0-9 _ -", |s| {
         (1..=32).contains(&s.len())
-            && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b))
+            && s.bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b))
     });
-    let path = checked(&object, "path", "an absolute path without query, like /wechat/demo", |s| {
-        s.starts_with('/')
-            && s.len() <= 256
-            && s.bytes().all(|b| b.is_ascii_graphic() && !b"?#%".contains(&b))
-    });
+    let path = checked(
+        &object,
+        "path",
+        "an absolute path without query, like /wechat/demo",
+        |s| {
+            s.starts_with('/')
+                && s.len() <= 256
+                && s.bytes()
+                    .all(|b| b.is_ascii_graphic() && !b"?#%".contains(&b))
+        },
+    );
     let kind = object.choice(
         "kind",
         Some(AccountKind::OfficialAccount),
@@ -289,18 +316,32 @@ fn read_account(node: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> Option
             ("mini_program", AccountKind::MiniProgram),
         ],
     );
-    let original_id = checked(&object, "original_id", "the account's original id, like gh_0a1b2c3d4e5f", |s| {
-        (1..=64).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
-    });
+    let original_id = checked(
+        &object,
+        "original_id",
+        "the account's original id, like gh_0a1b2c3d4e5f",
+        |s| {
+            (1..=64).contains(&s.len())
+                && s.bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+        },
+    );
     let appid = checked(&object, "appid", "wx and 16 hexadecimal digits", |s| {
         s.strip_prefix("wx").is_some_and(|rest| {
-            rest.len() == 16 && rest.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+            rest.len() == 16
+                && rest
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
         })
     });
     let mode = object.choice(
         "mode",
         None,
-        &[("encrypted", Mode::Encrypted), ("compatible", Mode::Compatible), ("plain", Mode::Plain)],
+        &[
+            ("encrypted", Mode::Encrypted),
+            ("compatible", Mode::Compatible),
+            ("plain", Mode::Plain),
+        ],
     );
     let format = object.choice(
         "format",
@@ -308,13 +349,32 @@ fn read_account(node: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> Option
         &[("xml", Format::Xml), ("json", Format::Json)],
     );
 
-    let token = |key, required| secret(&object, key, required, env, |s| Token::parse(s).ok(), "3 to 32 letters and digits");
+    let token = |key, required| {
+        secret(
+            &object,
+            key,
+            required,
+            env,
+            |s| Token::parse(s).ok(),
+            "3 to 32 letters and digits",
+        )
+    };
     let tokens = [token("token_env", true), token("previous_token_env", false)];
     let keyed = mode.is_some_and(|mode| mode != Mode::Plain);
     let key = |key, required| {
-        secret(&object, key, required, env, |s| EncodingAesKey::parse(s).ok(), "43 letters and digits")
+        secret(
+            &object,
+            key,
+            required,
+            env,
+            |s| EncodingAesKey::parse(s).ok(),
+            "43 letters and digits",
+        )
     };
-    let keys = [key("encoding_aes_key_env", keyed), key("previous_encoding_aes_key_env", false)];
+    let keys = [
+        key("encoding_aes_key_env", keyed),
+        key("previous_encoding_aes_key_env", false),
+    ];
     let app_secret = secret(
         &object,
         "app_secret_env",
@@ -323,7 +383,10 @@ fn read_account(node: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> Option
         |s| (!s.is_empty()).then(|| Secret(Zeroizing::new(s.to_owned()))),
         "the AppSecret",
     );
-    let rules = object.field("rules").map(|node| rules::read(&node)).unwrap_or_default();
+    let rules = object
+        .field("rules")
+        .map(|node| rules::read(&node))
+        .unwrap_or_default();
     object.finish();
 
     let name = name?;
@@ -366,7 +429,11 @@ fn secret<T>(
     parse: impl Fn(&str) -> Option<T>,
     expected: &str,
 ) -> Option<T> {
-    let node = if required { object.required(key) } else { object.field(key) }?;
+    let node = if required {
+        object.required(key)
+    } else {
+        object.field(key)
+    }?;
     let variable = node.string()?;
     let Some(value) = env(variable).map(Zeroizing::new) else {
         // The text is the operator's own; cut, in case it is the secret itself.
@@ -378,7 +445,9 @@ fn secret<T>(
     };
     let parsed = parse(&value);
     if parsed.is_none() {
-        node.wrong(format!("the environment variable's value is not {expected}"));
+        node.wrong(format!(
+            "the environment variable's value is not {expected}"
+        ));
     }
     parsed
 }
@@ -400,12 +469,19 @@ fn read_store(node: &Node<'_>) -> Option<Store> {
         &[("after_store", Ack::AfterStore), ("at_once", Ack::AtOnce)],
     );
     object.finish();
-    Some(Store { peer: peer?, path: path?, ack: ack? })
+    Some(Store {
+        peer: peer?,
+        path: path?,
+        ack: ack?,
+    })
 }
 
 fn read_peer(object: &Object<'_>, default_authority: &str) -> Option<Peer> {
     let cluster = object.required_string("cluster");
-    let authority = object.string("authority").unwrap_or(default_authority).to_owned();
+    let authority = object
+        .string("authority")
+        .unwrap_or(default_authority)
+        .to_owned();
     let timeout_ms = object.number("timeout_ms", 3_000, 10..=60_000);
     Some(Peer {
         cluster: cluster?.to_owned(),
@@ -418,7 +494,11 @@ fn read_limits(node: Option<&Node<'_>>) -> Limits {
     const MIB: u64 = 1024 * 1024;
     let nothing = Value::Object(serde_json::Map::new());
     let unused = Problems::default();
-    let empty = Node { path: String::new(), value: &nothing, problems: &unused };
+    let empty = Node {
+        path: String::new(),
+        value: &nothing,
+        problems: &unused,
+    };
     let object = node.and_then(Node::object).or_else(|| empty.object());
     let number = |key, default, range| match &object {
         Some(object) => object.number(key, default, range),

@@ -32,7 +32,10 @@ pub(crate) struct Problems(RefCell<Vec<Problem>>);
 
 impl Problems {
     pub(crate) fn add(&self, path: impl Into<String>, text: impl Into<String>) {
-        self.0.borrow_mut().push(Problem { path: path.into(), text: text.into() });
+        self.0.borrow_mut().push(Problem {
+            path: path.into(),
+            text: text.into(),
+        });
     }
 
     pub(crate) fn into_vec(self) -> Vec<Problem> {
@@ -107,7 +110,11 @@ pub(crate) struct Object<'a> {
 
 impl<'a> Object<'a> {
     pub(crate) fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 
     pub(crate) fn wrong(&self, key: &str, text: impl Into<String>) {
@@ -119,9 +126,11 @@ impl<'a> Object<'a> {
         self.known.borrow_mut().push(key);
         match self.map.get(key) {
             None | Some(Value::Null) => None,
-            Some(value) => {
-                Some(Node { path: self.path_of(key), value, problems: self.problems })
-            }
+            Some(value) => Some(Node {
+                path: self.path_of(key),
+                value,
+                problems: self.problems,
+            }),
         }
     }
 
@@ -148,7 +157,9 @@ impl<'a> Object<'a> {
         default: u64,
         range: std::ops::RangeInclusive<u64>,
     ) -> u64 {
-        let Some(node) = self.field(key) else { return default };
+        let Some(node) = self.field(key) else {
+            return default;
+        };
         match node.value.as_u64() {
             Some(n) if range.contains(&n) => n,
             _ => {
@@ -177,7 +188,10 @@ impl<'a> Object<'a> {
         let text = node.string()?;
         let found = choices.iter().find(|(name, _)| *name == text);
         if found.is_none() {
-            let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+            let names: Vec<_> = choices
+                .iter()
+                .map(|(name, _)| format!("\"{name}\""))
+                .collect();
             node.wrong(format!("expected {}", names.join(" or ")));
         }
         found.map(|(_, value)| *value)
@@ -192,7 +206,11 @@ impl<'a> Object<'a> {
                 .map(|name| (distance(name, key), name))
                 .min()
                 .filter(|(distance, name)| *distance <= 1 + name.len() / 4);
-            let path = if self.path.is_empty() { key.clone() } else { format!("{}.{key}", self.path) };
+            let path = if self.path.is_empty() {
+                key.clone()
+            } else {
+                format!("{}.{key}", self.path)
+            };
             self.problems.add(
                 path,
                 match nearest {

@@ -22,9 +22,14 @@ fn read_rule(node: &Node<'_>) -> Option<Rule> {
         None => Some(When::AnyMessage),
         Some(node) => read_when(&node),
     };
-    let answer = object.required("reply").and_then(|node| read_answer(&node, when.as_ref()));
+    let answer = object
+        .required("reply")
+        .and_then(|node| read_answer(&node, when.as_ref()));
     object.finish();
-    Some(Rule { when: when?, answer: answer? })
+    Some(Rule {
+        when: when?,
+        answer: answer?,
+    })
 }
 
 fn read_when(node: &Node<'_>) -> Option<When> {
@@ -45,12 +50,18 @@ fn read_when(node: &Node<'_>) -> Option<When> {
         return None;
     }
     if let Some(event) = event {
-        let takes_scene = ["subscribe", "scan"].iter().any(|e| event.eq_ignore_ascii_case(e));
+        let takes_scene = ["subscribe", "scan"]
+            .iter()
+            .any(|e| event.eq_ignore_ascii_case(e));
         if scene.is_some() && !takes_scene {
             node.wrong("\"scene\" goes with the events \"subscribe\" and \"SCAN\"");
             return None;
         }
-        return Some(When::Event { event: event.to_owned(), scene, event_key });
+        return Some(When::Event {
+            event: event.to_owned(),
+            scene,
+            event_key,
+        });
     }
     if let Some(word) = keyword {
         if word.trim().is_empty() {
@@ -84,11 +95,20 @@ fn read_answer(node: &Node<'_>, when: Option<&When>) -> Option<Answer> {
     match (text, news) {
         (Some(text), None) => {
             let template = template(&text)?;
-            if template.literal().is_some_and(|literal| literal.trim().is_empty()) {
-                text.wrong("is empty, which users see as a fault; write \"reply\": \"none\" for no reply");
+            if template
+                .literal()
+                .is_some_and(|literal| literal.trim().is_empty())
+            {
+                text.wrong(
+                    "is empty, which users see as a fault; write \"reply\": \"none\" for no reply",
+                );
                 return None;
             }
-            if text.value.as_str().is_some_and(|s| s.len() > MAX_TEXT_BYTES) {
+            if text
+                .value
+                .as_str()
+                .is_some_and(|s| s.len() > MAX_TEXT_BYTES)
+            {
                 text.wrong(format!("is longer than {MAX_TEXT_BYTES} bytes"));
                 return None;
             }
@@ -101,7 +121,10 @@ fn read_answer(node: &Node<'_>, when: Option<&When>) -> Option<Answer> {
             };
             let nodes = news.items();
             if nodes.is_empty() || nodes.len() > most {
-                news.wrong(format!("expected 1 to {most} articles here, found {}", nodes.len()));
+                news.wrong(format!(
+                    "expected 1 to {most} articles here, found {}",
+                    nodes.len()
+                ));
                 return None;
             }
             let articles: Option<Vec<_>> = nodes.iter().map(read_article).collect();
@@ -128,7 +151,10 @@ fn read_article(node: &Node<'_>) -> Option<ArticleTemplate> {
 }
 
 fn optional(object: &Object<'_>, key: &'static str) -> Template {
-    object.field(key).and_then(|node| template(&node)).unwrap_or_else(empty)
+    object
+        .field(key)
+        .and_then(|node| template(&node))
+        .unwrap_or_else(empty)
 }
 
 fn empty() -> Template {
@@ -137,5 +163,7 @@ fn empty() -> Template {
 
 fn template(node: &Node<'_>) -> Option<Template> {
     let text = node.string()?;
-    Template::parse(text).map_err(|problem| node.wrong(problem)).ok()
+    Template::parse(text)
+        .map_err(|problem| node.wrong(problem))
+        .ok()
 }

@@ -1,0 +1,10 @@
+//! The engine's behaviour, in a world whose clock we move.
+#![allow(missing_docs, reason = "tests are read, not linked to")]
+
+mod admit;
+mod configuration;
+mod profiles;
+mod replies;
+mod retries;
+mod store_down;
+mod world;
