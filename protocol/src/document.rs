@@ -56,12 +56,14 @@ pub(crate) fn is_blank(byte: u8) -> bool {
 
 /// `text` without blanks at its start.
 pub(crate) fn trim_start(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t', '\r', '\n'])
+    let blanks = text.bytes().take_while(|b| is_blank(*b)).count();
+    text.get(blanks..).unwrap_or_default()
 }
 
 /// `text` without blanks at its end.
 pub(crate) fn trim_end(text: &str) -> &str {
-    text.trim_end_matches([' ', '\t', '\r', '\n'])
+    let blanks = text.bytes().rev().take_while(|b| is_blank(*b)).count();
+    text.get(..text.len() - blanks).unwrap_or_default()
 }
 
 /// `text` without blanks around it.

@@ -144,34 +144,31 @@ impl<'a> Fields<'a> {
         self.0.get(index).map(|(_, value)| value)
     }
 
-    /// Adds a value; `merge` makes a list of what repeats, and otherwise the last one counts.
-    fn insert(
-        &mut self,
-        name: Cow<'a, str>,
-        value: Value<'a>,
-        merge: bool,
-    ) -> Result<(), ParseError> {
+    /// Adds a value under a name that is new, or gives it back with the value that is already there.
+    fn add(&mut self, name: Cow<'a, str>, value: Value<'a>) -> Result<Added<'_, 'a>, ParseError> {
         // What repeats mostly repeats at once, so the search starts at the end.
-        let Some((_, known)) = self.0.iter_mut().rfind(|(known, _)| *known == name) else {
-            if self.0.len() >= MAX_NAMES {
-                return Err(ParseError::TooMany);
-            }
-            if self.0.is_empty() {
-                self.0.reserve(8);
-            }
-            self.0.push((name, value));
-            return Ok(());
-        };
-        match known {
-            known if !merge => *known = value,
-            Value::List(items) => items.push(value),
-            one => {
-                let first = std::mem::replace(one, Value::Bool(false));
-                *one = Value::List(vec![first, value]);
-            }
+        if let Some(index) = self.0.iter().rposition(|(known, _)| *known == name) {
+            return Ok(match self.0.get_mut(index) {
+                Some((name, known)) => Added::Known(name, known, value),
+                None => Added::New,
+            });
         }
-        Ok(())
+        if self.0.len() >= MAX_NAMES {
+            return Err(ParseError::TooMany);
+        }
+        if self.0.is_empty() {
+            self.0.reserve(8);
+        }
+        self.0.push((name, value));
+        Ok(Added::New)
     }
+}
+
+/// What became of a value.
+enum Added<'f, 'a> {
+    New,
+    /// The name occurs again: itself, its value so far, and the new one.
+    Known(&'f str, &'f mut Value<'a>, Value<'a>),
 }
 
 /// Builds the tree of a document.
@@ -195,17 +192,27 @@ impl<'a> Tree<'a> {
     }
 
     fn add(&mut self, name: Cow<'a, str>, value: Value<'a>) -> Result<(), ParseError> {
-        match self.open.last_mut() {
-            Some((_, Value::List(items))) => items.push(value),
-            Some((_, Value::Object(fields))) => return fields.insert(name, value, self.merge),
-            _ => {
-                if let Some(routing) = routing_field(&name)
-                    && self.fields.get(&name).is_some()
-                {
-                    return Err(ParseError::Duplicate(routing));
-                }
-                return self.fields.insert(name, value, self.merge);
+        let (fields, top) = match self.open.last_mut() {
+            Some((_, Value::List(items))) => {
+                items.push(value);
+                return Ok(());
             }
+            Some((_, Value::Object(fields))) => (fields, false),
+            _ => (&mut self.fields, true),
+        };
+        let Added::Known(name, known, value) = fields.add(name, value)? else {
+            return Ok(());
+        };
+        match routing_field(name) {
+            Some(routing) if top => return Err(ParseError::Duplicate(routing)),
+            _ if !self.merge => *known = value,
+            _ => match known {
+                Value::List(items) => items.push(value),
+                one => {
+                    let first = std::mem::replace(one, Value::Bool(false));
+                    *one = Value::List(vec![first, value]);
+                }
+            },
         }
         Ok(())
     }

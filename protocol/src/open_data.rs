@@ -12,12 +12,11 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::aes::{Aes128, BLOCK};
 use crate::error::OpenDataError;
-use crate::signature::sha1_hex;
+use crate::signature::{matches, sha1_hex};
 
 /// Decrypted open data. Shows nothing of it in `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -89,8 +88,10 @@ pub fn decrypt(
 /// Whether `signature` is that of `raw_data`, both exactly as the client sent them: written anew, the JSON would have
 /// another signature. Constant time.
 pub fn verify_raw_data(raw_data: &str, session_key: &str, signature: &str) -> bool {
-    let expected = sha1_hex([raw_data.as_bytes(), session_key.as_bytes()]);
-    signature.as_bytes().ct_eq(&expected).into()
+    matches(
+        signature,
+        &sha1_hex([raw_data.as_bytes(), session_key.as_bytes()]),
+    )
 }
 
 fn sixteen(base64: &str) -> Option<[u8; 16]> {

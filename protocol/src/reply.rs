@@ -13,7 +13,7 @@ use std::fmt;
 
 use crate::limits::{MAX_ARTICLES, MAX_REPLY_TEXT_BYTES};
 use crate::push::Format;
-use crate::write::{Writer, is_allowed};
+use crate::write::{Writer, allowed, is_allowed};
 
 /// The body that says: taken note of, no reply.
 pub const SUCCESS: &[u8] = b"success";
@@ -200,24 +200,15 @@ impl Reply<'_> {
     }
 }
 
-/// `text` without the characters that XML forbids, so that they do not count towards its length.
-fn allowed(text: &str) -> Cow<'_, str> {
-    if text.chars().all(is_allowed) {
-        Cow::Borrowed(text)
-    } else {
-        Cow::Owned(text.chars().filter(|char| is_allowed(*char)).collect())
-    }
-}
-
+/// At most as much of a text as may be sent.
 fn cut(text: &str) -> &str {
+    if text.len() <= MAX_REPLY_TEXT_BYTES {
+        return text;
+    }
     let end = (0..=MAX_REPLY_TEXT_BYTES)
         .rev()
         .find(|end| text.is_char_boundary(*end));
-    if text.len() <= MAX_REPLY_TEXT_BYTES {
-        text
-    } else {
-        text.get(..end.unwrap_or(0)).unwrap_or_default()
-    }
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 impl fmt::Debug for Reply<'_> {

@@ -3,6 +3,8 @@
 //! XML is compact, starts with `<xml>` and has every text in CDATA, since that is how WeChat's own samples look. JSON
 //! is raw UTF-8. Characters that XML forbids are left out of both.
 
+use std::borrow::Cow;
+
 use crate::push::Format;
 
 /// An object that is being written; [`finish`](Self::finish) closes it.
@@ -37,6 +39,7 @@ impl Writer {
 
     pub(crate) fn text(&mut self, name: &str, text: &str) {
         self.start(name);
+        let text = &allowed(text);
         match self.format {
             Format::Xml => {
                 self.out.extend_from_slice(b"<![CDATA[");
@@ -139,57 +142,57 @@ impl Writer {
     }
 }
 
-/// Whether XML 1.0 allows a character. U+FFFE and U+FFFF are the only ones it forbids beyond ASCII.
+/// `text` without the characters that XML 1.0 forbids.
+pub(crate) fn allowed(text: &str) -> Cow<'_, str> {
+    // U+FFFE and U+FFFF, the only ones beyond ASCII, start with this byte; so does much of Chinese punctuation.
+    let suspect =
+        |byte: u8| byte == 0xef || (byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r'));
+    if !text.bytes().any(suspect) || text.chars().all(is_allowed) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.chars().filter(|char| is_allowed(*char)).collect())
+    }
+}
+
+/// Whether XML 1.0 allows a character.
 pub(crate) fn is_allowed(char: char) -> bool {
     matches!(char, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
 }
 
 /// Appends what goes between `<![CDATA[` and `]]>`. Only `]]>` is special, and is cut in two sections.
-fn cdata(text: &str, out: &mut Vec<u8>) {
-    for (index, run) in text.split(|char| !is_allowed(char)).enumerate() {
-        // With the forbidden character gone, `]]` may now stand before `>`.
-        if index > 0
-            && (run.starts_with('>') && out.ends_with(b"]]")
-                || run.starts_with("]>") && out.ends_with(b"]"))
-        {
-            split_section(out);
-        }
-        let mut rest = run;
-        while let Some(end) = rest.find("]]>") {
-            let (before, after) = rest.split_at(end + 2);
+fn cdata(mut text: &str, out: &mut Vec<u8>) {
+    if text.as_bytes().contains(&b']') {
+        while let Some((before, after)) = text.split_once("]]>") {
             out.extend_from_slice(before.as_bytes());
-            split_section(out);
-            rest = after;
+            out.extend_from_slice(b"]]]]><![CDATA[>");
+            text = after;
         }
-        out.extend_from_slice(rest.as_bytes());
     }
+    out.extend_from_slice(text.as_bytes());
 }
 
-fn split_section(out: &mut Vec<u8>) {
-    out.extend_from_slice(b"]]><![CDATA[");
-}
-
-/// Appends a JSON string with its quotes.
-pub(crate) fn json_string(text: &str, out: &mut Vec<u8>) {
+/// Appends a JSON string with its quotes. There is nothing in `text` that XML forbids.
+fn json_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    for run in text.split_inclusive(|char| {
-        !is_allowed(char) || matches!(char, '"' | '\\' | '\n' | '\r' | '\t')
-    }) {
-        let mut chars = run.chars();
-        let escape: &[u8] = match chars.next_back() {
-            Some('"') => b"\\\"",
-            Some('\\') => b"\\\\",
-            Some('\n') => b"\\n",
-            Some('\r') => b"\\r",
-            Some('\t') => b"\\t",
-            Some(char) if !is_allowed(char) => b"",
-            _ => {
-                chars = run.chars();
-                b""
-            }
+    for run in text
+        .as_bytes()
+        .split_inclusive(|byte| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t'))
+    {
+        let escaped = match run.split_last() {
+            Some((b'"', before)) => Some((before, b"\\\"")),
+            Some((b'\\', before)) => Some((before, b"\\\\")),
+            Some((b'\n', before)) => Some((before, b"\\n")),
+            Some((b'\r', before)) => Some((before, b"\\r")),
+            Some((b'\t', before)) => Some((before, b"\\t")),
+            _ => None,
         };
-        out.extend_from_slice(chars.as_str().as_bytes());
-        out.extend_from_slice(escape);
+        match escaped {
+            Some((before, escape)) => {
+                out.extend_from_slice(before);
+                out.extend_from_slice(escape);
+            }
+            None => out.extend_from_slice(run),
+        }
     }
     out.push(b'"');
 }

@@ -124,10 +124,12 @@ impl<'a, S: Sink<'a>> Walk<'a, '_, S> {
             .get(start..end)
             .filter(|name| is_name(name))
             .ok_or(self.malformed())?;
-        if tag
-            .attributes()
-            .with_checks(false)
-            .any(|attribute| attribute.is_err())
+        // Skipped, but they must look like attributes.
+        if tag.len() > name.len()
+            && tag
+                .attributes()
+                .with_checks(false)
+                .any(|attribute| attribute.is_err())
         {
             return Err(self.malformed());
         }
@@ -162,14 +164,8 @@ impl<'a, S: Sink<'a>> Walk<'a, '_, S> {
 
     fn text(&mut self, text: Option<&'a str>) -> Result<(), ParseError> {
         let text = text.ok_or(self.malformed())?;
-        if self.budget.depth() == 0 {
-            return if text.bytes().all(is_blank) {
-                Ok(())
-            } else {
-                Err(self.malformed())
-            };
-        }
-        if text.contains("]]>") {
+        let blank = text.bytes().all(is_blank);
+        if !blank && (self.budget.depth() == 0 || text.contains("]]>")) {
             return Err(self.malformed());
         }
         self.piece(Piece::Text(text));
@@ -209,11 +205,29 @@ fn borrowed(text: Cow<'_, str>) -> Option<&str> {
 
 /// Whether it could be a name of XML: exactly so in ASCII, and any letter beyond.
 fn is_name(name: &str) -> bool {
-    let start = |b: u8| b.is_ascii_alphabetic() || matches!(b, b'_' | b':') || b >= 0x80;
-    let inner = |b: u8| start(b) || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    const START: u8 = 1;
+    const INNER: u8 = 2;
+    #[allow(clippy::indexing_slicing)] // evaluated by the compiler
+    static CLASS: [u8; 256] = {
+        let mut class = [0; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            class[byte] = match byte as u8 {
+                b'a'..=b'z' | b'A'..=b'Z' | b'_' | b':' | 0x80.. => START | INNER,
+                b'0'..=b'9' | b'-' | b'.' => INNER,
+                _ => 0,
+            };
+            byte += 1;
+        }
+        class
+    };
+    let class = |byte: u8| CLASS.get(usize::from(byte)).copied().unwrap_or_default();
     name.len() <= MAX_NAME_BYTES
-        && name.bytes().next().is_some_and(start)
-        && name.bytes().all(inner)
+        && name
+            .bytes()
+            .next()
+            .is_some_and(|byte| class(byte) & START != 0)
+        && name.bytes().all(|byte| class(byte) & INNER != 0)
 }
 
 /// The character that `&name;`, `&#1;` or `&#x1;` stands for, if it is one that XML allows.
