@@ -36,7 +36,7 @@ pub mod fields;
 pub mod http;
 pub mod push;
 pub mod sender;
-//walk
+pub mod walk;
 pub mod wechat;
 
 pub use clock::Clock;

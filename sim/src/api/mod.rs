@@ -19,6 +19,7 @@
 //! request body is at most [`server::MAX_BODY_BYTES`]. Nothing here writes a log: secrets and tokens travel in these calls.
 
 mod calls;
+mod client;
 pub mod control;
 mod error;
 pub mod faults;
@@ -31,6 +32,8 @@ pub mod users;
 mod world;
 
 pub use calls::{Call, Method};
+pub use client::ControlClient;
+pub use control::TokenAction;
 pub use error::ApiError;
 pub use faults::{FaultRule, Then};
 pub use ledger::Ledger;

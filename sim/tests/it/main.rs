@@ -6,3 +6,4 @@ mod backend;
 mod judge;
 mod sending;
 mod vectors;
+mod walk;
