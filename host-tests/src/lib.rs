@@ -1,1 +1,21 @@
-//! Placeholder of the first commit.
+//! The frame of the host tests: one world per scenario, whichever gateway stands in the middle of it.
+//!
+//! ```text
+//!   Sender (weir-sim) ──push──▶ Gateway: weir.wasm in Envoy │ in the wasmtime host ──▶ weir-store, SQLite
+//!                                                                                  ──▶ weir-sim api, TLS
+//! ```
+//!
+//! A scenario is written once, against [`World`] and [`Gateway`], and says only what WeChat, the store and the API see,
+//! and what is counted. It is run on each gateway by the tests in `tests/it`. Nothing here links the plugin: the artefact
+//! under test is `target/weir.wasm`, loaded through the repository's `envoy.yaml`.
+//!
+//! # Bounds
+//! Waiting is always for something to become so, with a limit far above what it takes; no test asserts on speed.
+
+mod gateway;
+mod in_envoy;
+mod world;
+
+pub use gateway::{Gateway, Setup, Update, WORKERS};
+pub use in_envoy::InEnvoy;
+pub use world::{Plan, World, eventually, somebody};

@@ -253,7 +253,7 @@ impl Bootstrap {
 }
 
 /// The wasm filter in a file that Envoy watches.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FilterFile {
     file: PathBuf,
     config: Value,
@@ -277,6 +277,11 @@ impl FilterFile {
     pub fn wasm_file(&mut self, file: &Path) -> Result<&mut Self> {
         set_wasm_file(&mut self.config, file)?;
         Ok(self)
+    }
+
+    /// Returns to the configuration of `earlier`, without publishing it.
+    pub fn take_back(&mut self, earlier: &Self) {
+        self.config.clone_from(&earlier.config);
     }
 
     /// Replaces the watched file in one step (write beside it, rename), under a new version.

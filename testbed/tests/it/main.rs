@@ -116,15 +116,15 @@ fn a_filter_in_a_file_is_updated_while_envoy_serves_and_a_broken_one_is_rejected
             Ok((seen(outcome)? >= count).then_some(()))
         })
     };
-    wait_for("config_reload", 1)?;
+    wait_for("update_success", 1)?;
     filter
         .plugin(|plugin| plugin["store"]["ack"] = "at_once".into())
         .and_then(FilterFile::publish)?;
-    wait_for("config_reload", 2)?;
+    wait_for("update_success", 2)?;
     let broken = world.dir.join("broken.wasm");
     fs::write(&broken, b"not a module")?;
     filter.wasm_file(&broken).and_then(FilterFile::publish)?;
-    wait_for("config_fail", 1)?;
+    wait_for("update_rejected", 1)?;
     Ok(())
 }
 

@@ -1,0 +1,63 @@
+//! What a scenario may ask of the program that runs `weir.wasm`.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde_json::Value;
+use weir_testbed::bootstrap::Bootstrap;
+use weir_testbed::layout::Layout;
+
+/// Worker threads, or VMs, of every gateway under test. Two is what it takes to find out what they do not share.
+pub const WORKERS: u32 = 2;
+
+/// What a gateway is started with.
+#[derive(Debug)]
+pub struct Setup {
+    /// The checkout.
+    pub layout: Layout,
+    /// An empty directory for the gateway's files.
+    pub dir: PathBuf,
+    /// `envoy.yaml`, pointing at this world's store and API; the addresses it binds to are the gateway's to choose.
+    pub bootstrap: Bootstrap,
+    /// The secrets that the plugin's configuration names.
+    pub environment: Vec<(String, String)>,
+}
+
+/// What became of an update of the plugin's configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Update {
+    /// New pushes see the new configuration.
+    Applied,
+    /// The old one goes on serving.
+    Rejected,
+}
+
+/// A program that runs `weir.wasm` with [`WORKERS`] workers. Dropping it ends it.
+pub trait Gateway: Sized + Send + Sync + 'static {
+    /// Starts it and waits until it serves; `None` where this kind is left out of a run on purpose.
+    fn start(setup: Setup) -> impl Future<Output = Result<Option<Self>>> + Send;
+
+    /// Where pushes go.
+    fn address(&self) -> SocketAddr;
+
+    /// The sum of Weir's counters and gauges whose names start with `prefix`, say `weir.dedup_hits.`.
+    ///
+    /// # Errors
+    /// The gateway does not answer.
+    fn metric(&self, prefix: &str) -> Result<u64>;
+
+    /// How many workers have served a connection so far.
+    ///
+    /// # Errors
+    /// The gateway does not answer.
+    fn workers_used(&self) -> Result<usize>;
+
+    /// Replaces the plugin's configuration while the gateway serves, and waits for the verdict. A change that was
+    /// rejected is forgotten: the next one starts from what is in force.
+    fn update(
+        &mut self,
+        change: impl FnOnce(&mut Value) + Send,
+    ) -> impl Future<Output = Result<Update>> + Send;
+}

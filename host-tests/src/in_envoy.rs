@@ -1,0 +1,95 @@
+//! `weir.wasm` in real Envoy, its filter delivered by file so that it can be updated.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::Value;
+use tokio::task::block_in_place;
+use weir_testbed::bootstrap::FilterFile;
+use weir_testbed::envoy::{self, Envoy, Options};
+use weir_testbed::process::wait_until;
+
+use crate::gateway::{Gateway, Setup, Update, WORKERS};
+
+/// How long Envoy may take to notice a file, compile and decide.
+const UPDATE_LIMIT: Duration = Duration::from_secs(30);
+
+/// Real Envoy.
+#[derive(Debug)]
+pub struct InEnvoy {
+    envoy: Envoy,
+    address: SocketAddr,
+    filter: FilterFile,
+}
+
+impl Gateway for InEnvoy {
+    async fn start(mut setup: Setup) -> Result<Option<Self>> {
+        block_in_place(|| {
+            let Some(binary) = envoy::for_tests(&setup.layout)? else {
+                return Ok(None);
+            };
+            let bootstrap = &mut setup.bootstrap;
+            bootstrap.bind_to_any_loopback_port()?;
+            let filter = bootstrap.deliver_filter_by_file(&setup.dir.join("filter.json"))?;
+            let options = Options {
+                concurrency: WORKERS,
+                environment: setup.environment,
+                ..Options::default()
+            };
+            let envoy = Envoy::start(&binary, bootstrap, &setup.dir, &options)?;
+            let address = envoy.push_address()?;
+            Ok(Some(Self {
+                envoy,
+                address,
+                filter,
+            }))
+        })
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn metric(&self, prefix: &str) -> Result<u64> {
+        Ok(block_in_place(|| self.envoy.stats())?.weir(prefix))
+    }
+
+    fn workers_used(&self) -> Result<usize> {
+        let stats = block_in_place(|| self.envoy.stats())?;
+        Ok(stats
+            .matching("listener.weir_push.worker_")
+            .filter(|(name, connections)| {
+                name.ends_with(".downstream_cx_total") && *connections > 0
+            })
+            .count())
+    }
+
+    async fn update(&mut self, change: impl FnOnce(&mut Value) + Send) -> Result<Update> {
+        block_in_place(|| {
+            let verdicts = || -> Result<[u64; 2]> {
+                let stats = self.envoy.stats()?;
+                Ok(["update_success", "update_rejected"].map(|name| {
+                    stats.get(&format!(
+                        "extension_config_discovery.http_filter.weir.{name}"
+                    ))
+                }))
+            };
+            let before = verdicts()?;
+            let in_force = self.filter.clone();
+            self.filter.plugin(change)?.publish()?;
+            let verdict = wait_until("Envoy's verdict on the update", UPDATE_LIMIT, || {
+                let now = verdicts()?;
+                Ok(match (now[0] > before[0], now[1] > before[1]) {
+                    (true, _) => Some(Update::Applied),
+                    (_, true) => Some(Update::Rejected),
+                    _ => None,
+                })
+            })?;
+            if verdict == Update::Rejected {
+                self.filter.take_back(&in_force);
+            }
+            Ok(verdict)
+        })
+    }
+}

@@ -1,0 +1,57 @@
+//! Every scenario, in real Envoy and in the wasmtime host.
+//!
+//! `cargo xtask test` builds what they need; alone they need `cargo xtask wasm` and `cargo build --bin weir-store`.
+
+mod acknowledgement;
+mod copies;
+mod follow;
+mod outage;
+mod refusals;
+mod tokens;
+mod transport;
+mod updates;
+mod verification;
+
+macro_rules! scenarios {
+    ($($module:ident: $($name:ident),+;)+) => {
+        mod envoy {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $name() -> anyhow::Result<()> {
+                    crate::$module::$name::<weir_host_tests::InEnvoy>().await
+                })+
+            })+
+        }
+    };
+}
+
+scenarios! {
+    verification:
+        the_url_is_verified_by_who_knows_the_token;
+    follow:
+        a_follow_in_plain_mode_is_answered_and_kept,
+        a_follow_in_compatible_mode_is_answered_and_kept,
+        a_follow_in_encrypted_mode_is_answered_and_kept,
+        the_rules_decide_what_a_follower_gets;
+    refusals:
+        whatever_is_wrong_the_answer_says_only_no,
+        a_mode_weaker_than_the_accounts_is_refused,
+        a_body_over_the_limit_is_refused_as_too_large,
+        what_is_no_account_of_ours_is_not_ours_to_answer;
+    transport:
+        a_header_that_is_not_text_does_no_harm,
+        a_push_may_come_in_pieces_and_end_with_trailers;
+    copies:
+        three_attempts_of_one_push_are_one_message_and_one_reply,
+        a_copy_on_another_worker_gets_the_first_ones_reply,
+        copies_at_the_same_moment_are_one_message;
+    acknowledgement:
+        at_once_answers_while_the_store_is_down_and_delivers_later;
+    outage:
+        while_the_store_is_down_wechat_comes_again_and_nothing_is_lost;
+    tokens:
+        a_token_revoked_elsewhere_is_fetched_again_exactly_once;
+    updates:
+        a_new_configuration_takes_over_under_load_and_no_push_is_dropped,
+        a_configuration_with_a_mistake_is_rejected_and_the_old_one_serves_on;
+}
