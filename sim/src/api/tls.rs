@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose,
 };
 use rustls::pki_types::PrivateKeyDer;
 
@@ -30,6 +31,8 @@ pub(super) fn identity() -> anyhow::Result<Identity> {
     let mut leaf = CertificateParams::new(vec![NAME.to_owned()])?;
     leaf.distinguished_name.push(DnType::CommonName, NAME);
     leaf.use_authority_key_identifier_extension = true;
+    leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let leaf = leaf.signed_by(&key, &authority)?;
 
     let key = PrivateKeyDer::try_from(key.serialize_der())

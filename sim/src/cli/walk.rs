@@ -1,6 +1,6 @@
 //! `weir-sim walk`.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use clap::Args;
 use weir_sim::Scene;
@@ -46,13 +46,8 @@ pub(super) async fn run(args: WalkArgs) -> anyhow::Result<bool> {
         ..Options::new(account, &args.sender.url)
     };
     let stdout = std::io::stdout();
-    let mut out = stdout.lock();
-    writeln!(
-        out,
-        "{} as {:?}, {:?}",
-        options.url, options.account.mode, options.account.format
-    )?;
-    let mut printer = Printer::new(&mut out, stdout.is_terminal());
+    let mut printer = Printer::new(stdout.lock(), stdout.is_terminal());
+    printer.heading(&options)?;
     let mut printed = Ok(());
     let report = walk::run_with(&options, |step| {
         if printed.is_ok() {

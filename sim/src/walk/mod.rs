@@ -195,7 +195,9 @@ impl<'a, F: FnMut(&Step)> Walk<'a, F> {
             } else {
                 "the store has the user"
             };
-            let step = store.wait_for(name, &expected, self.options.patience).await;
+            let step = store
+                .wait_for(name, &expected, self.options.patience, false)
+                .await;
             self.done(step);
         }
         Ok(())
@@ -241,6 +243,7 @@ impl<'a, F: FnMut(&Step)> Walk<'a, F> {
                     "the store keeps it, unfollowed",
                     &expected,
                     self.options.patience,
+                    true,
                 )
                 .await;
             self.done(step);

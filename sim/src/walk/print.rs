@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::{Report, Step};
+use super::{Options, Report, Step};
+use crate::wechat::{Account, Format, Mode};
 
 /// Steps' names are padded to this many columns.
 const NAME_WIDTH: usize = 34;
@@ -19,6 +20,27 @@ impl<W: Write> Printer<W> {
     /// Colours are for terminals.
     pub fn new(out: W, colour: bool) -> Self {
         Self { out, colour }
+    }
+
+    /// What is about to be walked.
+    ///
+    /// # Errors
+    /// The output's.
+    pub fn heading(&mut self, options: &Options) -> io::Result<()> {
+        let Account {
+            name, mode, format, ..
+        } = &options.account;
+        let mode = match mode {
+            Mode::Plain => "plain",
+            Mode::Compatible => "compatible",
+            Mode::Encrypted => "encrypted",
+        };
+        let format = match format {
+            Format::Xml => "XML",
+            Format::Json => "JSON",
+        };
+        let line = self.paint("1", &format!("WeChat ▶ {}", options.url));
+        writeln!(self.out, "{line}  (account {name}, {mode}, {format})")
     }
 
     /// One step, and what was wrong with it.

@@ -29,7 +29,7 @@ pub struct Step {
     pub status: Option<u16>,
     /// What WeChat got, decrypted, or what the store said, in a few words.
     pub saw: String,
-    /// The store's answer, as it came.
+    /// The user's row as the store sent it, where it is to be shown.
     pub json: Option<String>,
     /// What was wrong; empty when nothing was.
     pub wrong: Vec<String>,

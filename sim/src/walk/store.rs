@@ -72,25 +72,31 @@ impl Store {
         Target::parse(url).map(|target| Self { target })
     }
 
+    /// Asks until nothing differs or patience is over. The row goes into the step when `show` says so, or it is wrong.
     pub(super) async fn wait_for(
         &self,
         name: &str,
         expected: &Expected,
         patience: Duration,
+        show: bool,
     ) -> Step {
         let started = Instant::now();
         loop {
             let answer = self.get(&expected.path).await;
             let wrong = judge(&answer, expected);
             if wrong.is_empty() || started.elapsed() >= patience {
-                let (status, json) =
+                let (status, body) =
                     answer.map_or((None, None), |(status, body)| (Some(status), Some(body)));
                 return Step {
                     name: name.to_owned(),
                     took: started.elapsed(),
                     status,
-                    saw: format!("GET {}", expected.path),
-                    json,
+                    saw: if show {
+                        format!("GET {}", expected.path)
+                    } else {
+                        summary(body.as_deref())
+                    },
+                    json: body.filter(|_| show || !wrong.is_empty()),
                     wrong,
                 };
             }
@@ -121,4 +127,21 @@ fn judge(answer: &Answer, expected: &Expected) -> Vec<String> {
         },
         Ok((status, _)) => vec![format!("the store answers {status}")],
     }
+}
+
+/// The row in a few words.
+fn summary(body: Option<&str>) -> String {
+    let row: Value = body
+        .and_then(|body| serde_json::from_str(body).ok())
+        .unwrap_or_default();
+    let words = [
+        "/profile/nickname",
+        "/profile/subscribe_scene",
+        "/follow/state",
+    ];
+    let words: Vec<&str> = words
+        .iter()
+        .filter_map(|pointer| row.pointer(pointer)?.as_str())
+        .collect();
+    words.join(", ")
 }

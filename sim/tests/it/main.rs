@@ -3,6 +3,7 @@
 
 mod api;
 mod backend;
+mod cli;
 mod judge;
 mod sending;
 mod vectors;
