@@ -39,24 +39,30 @@ impl EncodingAesKey {
     /// # Errors
     /// When it has not 43 characters, or others than `A-Z a-z 0-9 + /`.
     pub fn parse(key: &str) -> Result<Self, ConfigError> {
-        if key.len() != ENCODING_AES_KEY_LEN {
-            return Err(ConfigError::AesKeyLength { found: key.len() });
-        }
-        // The decoder wants room for its estimate, which is one byte more than the key has.
-        let mut decoded = Zeroizing::new([0; 33]);
-        let len = ENGINE
-            .decode_slice(key, decoded.as_mut_slice())
-            .map_err(|_| ConfigError::AesKeyAlphabet)?;
-        let bytes = decoded
-            .first_chunk::<32>()
-            .filter(|_| len == 32)
-            .ok_or(ConfigError::AesKeyAlphabet)?;
-        let iv = bytes.first_chunk().ok_or(ConfigError::AesKeyAlphabet)?;
+        let bytes = decode(key)?;
+        let iv = *bytes.first_chunk().ok_or(ConfigError::AesKeyAlphabet)?;
         Ok(Self {
-            aes: Aes256::new(bytes),
-            iv: *iv,
+            aes: Aes256::new(&bytes),
+            iv,
         })
     }
+}
+
+/// The 32 bytes of the AES key.
+pub(crate) fn decode(key: &str) -> Result<Zeroizing<[u8; 32]>, ConfigError> {
+    if key.len() != ENCODING_AES_KEY_LEN {
+        return Err(ConfigError::AesKeyLength { found: key.len() });
+    }
+    // The decoder wants room for its estimate, which is one byte more than the key has.
+    let mut decoded = Zeroizing::new([0; 33]);
+    let len = ENGINE
+        .decode_slice(key, decoded.as_mut_slice())
+        .map_err(|_| ConfigError::AesKeyAlphabet)?;
+    let bytes = decoded
+        .first_chunk()
+        .filter(|_| len == 32)
+        .ok_or(ConfigError::AesKeyAlphabet)?;
+    Ok(Zeroizing::new(*bytes))
 }
 
 impl Drop for EncodingAesKey {

@@ -11,6 +11,7 @@
 //! | [`envelope`] | the outer body in compatible and encrypted mode, inbound and outbound |
 //! | [`push`], [`fields`] | a message or event, and all its fields |
 //! | [`reply`] | passive replies |
+//! | [`api`] | requests and answers of `api.weixin.qq.com` |
 //! | [`open_data`] | `encryptedData` and `rawData` of mini programs |
 //! | [`error`] | errors by blame, with the official numeric codes |
 //!
@@ -53,6 +54,7 @@
 
 mod aes;
 pub mod aes_key;
+pub mod api;
 pub mod cipher;
 mod document;
 pub mod envelope;

@@ -74,6 +74,14 @@ impl Writer {
         self.end(name);
     }
 
+    /// JSON only: XML as WeChat has it knows none.
+    pub(crate) fn boolean(&mut self, name: &str, value: bool) {
+        self.start(name);
+        self.out
+            .extend_from_slice(if value { b"true" } else { b"false" });
+        self.end(name);
+    }
+
     pub(crate) fn object(&mut self, name: &str, write: impl FnOnce(&mut Self)) {
         self.start(name);
         self.braces(write);

@@ -75,7 +75,8 @@ impl<'a, S: Sink<'a>> Walk<'a, '_, S> {
                 Event::Text(text) => self.text(borrowed(text.into_inner()))?,
                 Event::CData(text) => self.cdata(borrowed(text.into_inner()))?,
                 Event::GeneralRef(reference) => self.reference(&reference)?,
-                Event::Comment(_) | Event::PI(_) => {}
+                Event::Comment(_) => {}
+                Event::PI(instruction) => self.instruction(instruction.target())?,
                 Event::Decl(declaration) => self.declaration(&declaration)?,
                 Event::DocType(_) => return Err(ParseError::Doctype),
                 Event::Eof => break,
@@ -99,6 +100,14 @@ impl<'a, S: Sink<'a>> Walk<'a, '_, S> {
         match rest.get(..9) {
             Some(start) if start.eq_ignore_ascii_case(b"<!DOCTYPE") => ParseError::Doctype,
             _ => self.malformed(),
+        }
+    }
+
+    fn instruction(&self, target: &str) -> Result<(), ParseError> {
+        if is_name(target) && !target.eq_ignore_ascii_case("xml") {
+            Ok(())
+        } else {
+            Err(self.malformed())
         }
     }
 

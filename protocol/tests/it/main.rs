@@ -1,0 +1,14 @@
+//! The crate as its users see it, against published and independent vectors.
+
+mod api;
+mod callbacks;
+mod crypt;
+mod malformed;
+mod open_data;
+mod profile;
+mod properties;
+mod query;
+mod replies;
+mod requests;
+mod signature;
+mod vectors;
