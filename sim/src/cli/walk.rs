@@ -22,7 +22,7 @@ pub(super) struct WalkArgs {
     #[arg(long, default_value = "123456")]
     scene: String,
     /// What the user writes.
-    #[arg(long, default_value = "hello 👋")]
+    #[arg(long, default_value = "hello")]
     text: String,
     /// The reply to the follow has to contain this.
     #[arg(long, value_name = "TEXT")]

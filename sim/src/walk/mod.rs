@@ -65,7 +65,7 @@ impl Options {
             store: None,
             api_control: None,
             scene: Scene::Number(123_456),
-            text: "hello 👋".to_owned(),
+            text: "hello".to_owned(),
             expect_follow: None,
             expect_text: None,
             patience: Duration::from_secs(5),

@@ -9,8 +9,16 @@ use weir_sim::{Account, Clock, Fault, Fields, Outcome, Push, Sender, SendingCloc
 
 use crate::backend::{Act, Backend, Received};
 
-/// 5 s become 250 ms: short enough to wait for, long enough for a busy machine to answer in.
-const FASTER: u32 = 20;
+/// 5 s become 1 s: short enough to wait for, long enough for a busy machine to answer in.
+const FASTER: u32 = 5;
+
+/// Real patience, and no waiting after an answer that failed.
+fn eager() -> SendingClock {
+    SendingClock {
+        after_failure: AfterFailure::AtOnce,
+        ..SendingClock::default()
+    }
+}
 
 fn account() -> Account {
     Account::random("demo")
@@ -133,10 +141,7 @@ async fn redirects_are_not_followed_and_broken_answers_are_failures() {
     };
     let backend = Backend::start(acts).await;
     let account = account();
-    let sender = sender(&account, &backend).with_timing(SendingClock {
-        after_failure: AfterFailure::AtOnce,
-        ..SendingClock::default()
-    });
+    let sender = sender(&account, &backend).with_timing(eager());
     let exchange = sender.push(&Push::text(&account, "oUser", "hi")).await;
     assert_eq!(exchange.attempts[0].outcome, Outcome::Refused);
     assert!(matches!(exchange.attempts[1].outcome, Outcome::Broken(_)));
@@ -197,7 +202,7 @@ async fn retries_say_the_same_and_are_signed_anew() {
         let account = account().with_mode(mode).with_format(format);
         let push = Push::text(&account, "oUser", "你好 😀 ]]> <b>");
         sender(&account, &backend)
-            .with_timing(SendingClock::faster(500))
+            .with_timing(eager())
             .push(&push)
             .await;
         let received = backend.received();
@@ -223,9 +228,7 @@ async fn retries_say_the_same_and_are_signed_anew() {
 async fn retries_can_repeat_the_first_attempt_byte_by_byte() {
     let backend = Backend::start(|_, _| Act::Answer(503, vec![])).await;
     let account = account();
-    let sender = sender(&account, &backend)
-        .with_timing(SendingClock::faster(500))
-        .repeating();
+    let sender = sender(&account, &backend).with_timing(eager()).repeating();
     sender.push(&Push::text(&account, "oUser", "hi")).await;
     let received = backend.received();
     assert_eq!(

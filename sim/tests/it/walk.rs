@@ -206,7 +206,7 @@ async fn a_right_backend_walks_through_in_every_mode() {
 
 #[tokio::test]
 async fn what_a_backend_does_wrong_is_found_at_its_step() {
-    let (follow, text) = ("follow by QR code, scene 123456", "send “hello 👋”");
+    let (follow, text) = ("follow by QR code, scene 123456", "send “hello”");
     let (kept, ended) = (
         "the store has user and profile",
         "the store keeps it, unfollowed",
