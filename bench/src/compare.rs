@@ -1,0 +1,172 @@
+//! The rounds, and what the figures are held against.
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use weir_testbed::layout::Layout;
+
+use crate::Options;
+use crate::edge::{Edge, Ground};
+use crate::pushes::Maker;
+use crate::report::{self, Figure, median};
+use crate::scenarios::{SCENARIOS, Scenario, Slice};
+use crate::sink::Sink;
+
+/// Largest module, bytes.
+const MODULE_BYTES: f64 = 500_000.0;
+/// Longest start, seconds.
+const READY_S: f64 = 1.0;
+
+/// Ratios of pushes per CPU second: a name, what is divided by what, and what the ratio must be at least.
+const RATIOS: [(&str, &str, f64); 6] = [
+    ("weir_plain", "direct_buf", 0.55),
+    ("weir_encrypted", "direct_buf_encrypted", 0.45),
+    ("weir_encrypted", "direct_buf", 0.45),
+    ("weir_half_copies", "weir_plain", 1.0),
+    ("weir_plain", "native_plain", 1.6),
+    ("weir_encrypted", "native_encrypted", 1.3),
+];
+
+/// A scenario while it runs.
+struct Contender {
+    scenario: Scenario,
+    edge: Edge,
+    slices: Vec<Slice>,
+}
+
+impl Contender {
+    fn median(&self, of: impl Fn(&Slice) -> f64) -> f64 {
+        median(self.slices.iter().map(of))
+    }
+
+    fn report(&self) -> Result<Value> {
+        let sum = |of: fn(&Slice) -> usize| self.slices.iter().map(of).sum::<usize>();
+        Ok(json!({
+            "name": self.scenario.name,
+            "what": self.scenario.what,
+            "request_bytes": self.slices.first().map(|slice| slice.request_bytes),
+            "requests": sum(|slice| slice.requests),
+            "events": sum(|slice| slice.events),
+            "batches": sum(|slice| slice.batches),
+            "per_cpu_second": self.median(Slice::per_cpu_second),
+            "cpu_us": self.median(|slice| 1e6 / slice.per_cpu_second()),
+            "per_second": self.median(|slice| slice.requests as f64 / slice.took.as_secs_f64()),
+            "p50_ms": self.median(|slice| slice.p50.as_secs_f64() * 1e3),
+            "p99_ms": self.median(|slice| slice.p99.as_secs_f64() * 1e3),
+            "envoy_rss_bytes": self.edge.envoy.resident_bytes()?,
+            "ready_after_s": self.edge.ready_after.as_secs_f64(),
+            "per_cpu_second_by_round": self.slices.iter().map(Slice::per_cpu_second).collect::<Vec<_>>(),
+        }))
+    }
+}
+
+/// Runs the comparison and reports it.
+///
+/// # Errors
+/// Something does not start, an answer is wrong, an event is missing, or the report cannot be written. A figure that is
+/// not reached is reported, and no error.
+pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
+    let chosen = |scenario: &Scenario| {
+        options.only.is_empty() || options.only.iter().any(|name| name == scenario.name)
+    };
+    let chosen: Vec<Scenario> = SCENARIOS.into_iter().filter(chosen).collect();
+    let names = SCENARIOS.map(|scenario| scenario.name).join(", ");
+    ensure!(!chosen.is_empty(), "--only: the scenarios are {names}");
+
+    let ground = Ground::prepare(layout)?;
+    let sink = Sink::start()?;
+    let mut maker = Maker::new()?;
+    let mut contenders = Vec::with_capacity(chosen.len());
+    for scenario in chosen {
+        report::progress(&format!("starting {}", scenario.name));
+        contenders.push(Contender {
+            scenario,
+            edge: scenario.start(&ground, &sink)?,
+            slices: Vec::with_capacity(options.rounds),
+        });
+    }
+    // Connections, caches, the allocators' pages: not what a push costs.
+    report::progress("warming up");
+    for Contender { scenario, edge, .. } in &contenders {
+        scenario.slice(
+            edge,
+            &sink,
+            &mut maker,
+            options.pushes.div_ceil(4),
+            options.connections,
+        )?;
+    }
+    for round in 0..options.rounds {
+        report::progress(&format!("round {} of {}", round + 1, options.rounds));
+        // Each round starts with another one, so that nobody always follows the same neighbour.
+        let count = contenders.len();
+        for place in 0..count {
+            let Contender {
+                scenario,
+                edge,
+                slices,
+            } = &mut contenders[(round + place) % count];
+            slices.push(scenario.slice(
+                edge,
+                &sink,
+                &mut maker,
+                options.pushes,
+                options.connections,
+            )?);
+        }
+    }
+
+    let figures = figures(layout, &contenders)?;
+    let scenarios: Vec<Value> = contenders
+        .iter()
+        .map(Contender::report)
+        .collect::<Result<_>>()?;
+    report::print_scenarios(&scenarios);
+    report::print_figures(&figures);
+    report::write(
+        &options.report(layout),
+        "compare",
+        &ground,
+        json!({
+            "rounds": options.rounds,
+            "pushes_per_slice": options.pushes,
+            "connections": options.connections,
+            "scenarios": scenarios,
+            "figures": figures,
+        }),
+    )
+}
+
+fn figures(layout: &Layout, contenders: &[Contender]) -> Result<Vec<Figure>> {
+    let find = |name| {
+        contenders
+            .iter()
+            .find(|contender| contender.scenario.name == name)
+    };
+    let mut figures = Vec::new();
+    for (name, reference, needed) in RATIOS {
+        let (Some(ours), Some(theirs)) = (find(name), find(reference)) else {
+            continue;
+        };
+        let rounds = ours.slices.iter().zip(&theirs.slices);
+        let ratios = rounds.map(|(ours, theirs)| ours.per_cpu_second() / theirs.per_cpu_second());
+        figures.push(Figure::at_least(
+            format!("{name} / {reference}"),
+            median(ratios),
+            needed,
+        ));
+    }
+    let module = layout.built_wasm()?.metadata()?.len();
+    figures.push(Figure::at_most(
+        "module, bytes",
+        module as f64,
+        MODULE_BYTES,
+    ));
+    if let Some(weir) = find("weir_encrypted").or_else(|| find("weir_plain")) {
+        figures.push(Figure::at_most(
+            "Envoy ready after, s (one core)",
+            weir.edge.ready_after.as_secs_f64(),
+            READY_S,
+        ));
+    }
+    Ok(figures)
+}

@@ -1,0 +1,180 @@
+//! What is compared, and one slice of it.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::edge::{Ack, DIRECT_BODY, Edge, Ground};
+use crate::load::{self, Pace};
+use crate::pushes::{Expected, Maker, Mode, Requests};
+use crate::sink::Sink;
+
+/// Who answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    /// Envoy alone.
+    Direct,
+    /// Weir in Envoy, `ack: at_once`.
+    Weir,
+    /// The native server behind Envoy.
+    Native,
+}
+
+/// One of the things compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    /// For the reader of the figures.
+    pub(crate) what: &'static str,
+    answers: Answers,
+    pub(crate) mode: Mode,
+    copies: bool,
+}
+
+/// All of them.
+pub(crate) const SCENARIOS: [Scenario; 7] = [
+    Scenario {
+        name: "direct_buf",
+        what: "Envoy alone: buffer filter, direct_response; the body of a plain push",
+        answers: Answers::Direct,
+        mode: Mode::Plain,
+        copies: false,
+    },
+    Scenario {
+        name: "direct_buf_encrypted",
+        what: "the same with the body of an encrypted push",
+        answers: Answers::Direct,
+        mode: Mode::Encrypted,
+        copies: false,
+    },
+    Scenario {
+        name: "weir_plain",
+        what: "Weir, plain mode, distinct pushes, ack at_once",
+        answers: Answers::Weir,
+        mode: Mode::Plain,
+        copies: false,
+    },
+    Scenario {
+        name: "weir_encrypted",
+        what: "Weir, encrypted mode, replies encrypted",
+        answers: Answers::Weir,
+        mode: Mode::Encrypted,
+        copies: false,
+    },
+    Scenario {
+        name: "weir_half_copies",
+        what: "Weir, plain mode, every push sent twice",
+        answers: Answers::Weir,
+        mode: Mode::Plain,
+        copies: true,
+    },
+    Scenario {
+        name: "native_plain",
+        what: "Envoy in front of a native server that does the same, plain mode, both on one core",
+        answers: Answers::Native,
+        mode: Mode::Plain,
+        copies: false,
+    },
+    Scenario {
+        name: "native_encrypted",
+        what: "the same in encrypted mode",
+        answers: Answers::Native,
+        mode: Mode::Encrypted,
+        copies: false,
+    },
+];
+
+/// What one slice gave.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slice {
+    pub(crate) requests: usize,
+    pub(crate) request_bytes: usize,
+    pub(crate) events: usize,
+    pub(crate) batches: usize,
+    /// CPU time of the edge, from the first request to the last event.
+    pub(crate) cpu: Duration,
+    /// From the first request to the last answer.
+    pub(crate) took: Duration,
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
+}
+
+impl Slice {
+    /// Requests per second of the edge's CPU time.
+    pub(crate) fn per_cpu_second(&self) -> f64 {
+        self.requests as f64 / self.cpu.as_secs_f64()
+    }
+}
+
+impl Scenario {
+    /// Starts the edge it needs.
+    pub(crate) fn start(&self, ground: &Ground<'_>, sink: &Sink) -> Result<Edge> {
+        match self.answers {
+            Answers::Direct => ground.direct(),
+            Answers::Weir => ground.weir(self.mode, Ack::AtOnce, sink.address()),
+            Answers::Native => ground.native(self.mode, sink.address()),
+        }
+        .with_context(|| format!("{} does not start", self.name))
+    }
+
+    fn requests(&self, maker: &mut Maker, count: usize) -> Requests {
+        let expected = match self.answers {
+            Answers::Direct => Expected::Body(DIRECT_BODY),
+            Answers::Weir | Answers::Native => Expected::Reply(self.mode),
+        };
+        if self.copies {
+            maker.half_copies(self.mode, count, expected)
+        } else {
+            maker.distinct(self.mode, count, expected)
+        }
+    }
+
+    /// Sends `count` requests as fast as they are answered, and checks all that comes of it.
+    ///
+    /// # Errors
+    /// A wrong answer, or an event that is missing or came twice: then the figures say nothing.
+    pub(crate) fn slice(
+        &self,
+        edge: &Edge,
+        sink: &Sink,
+        maker: &mut Maker,
+        count: usize,
+        connections: usize,
+    ) -> Result<Slice> {
+        let requests = Rc::new(self.requests(maker, count));
+        let makes_events = self.answers != Answers::Direct;
+        sink.expect(if makes_events {
+            requests.numbers
+        } else {
+            (0, 0)
+        });
+        let before = edge.cpu_time()?;
+        let outcome = load::send(edge.address, &requests, connections, Pace::Saturating)
+            .with_context(|| self.name)?;
+        let arrived = sink.settle().with_context(|| self.name)?;
+        let cpu = edge.cpu_time()? - before;
+        for (number, body) in &outcome.samples {
+            maker
+                .judge(requests.expected, *number, body)
+                .with_context(|| format!("{}: the answer to push {number}", self.name))?;
+        }
+        let expected = if makes_events { requests.distinct() } else { 0 };
+        ensure!(
+            arrived.events == expected,
+            "{}: {} events for {expected} pushes",
+            self.name,
+            arrived.events
+        );
+        Ok(Slice {
+            requests: requests.len(),
+            request_bytes: requests.mean_bytes(),
+            events: arrived.events,
+            batches: arrived.batches,
+            cpu,
+            took: outcome.took,
+            p50: outcome.percentile(50),
+            p99: outcome.percentile(99),
+        })
+    }
+}
