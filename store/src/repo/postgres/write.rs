@@ -1,0 +1,516 @@
+//! One batch, one transaction, a handful of round trips however many events it has: rows travel as arrays.
+//!
+//! Several stores may do this at once. What two of them could both want is locked in one order: events by source
+//! and id, then people by account and openid, then people by key.
+
+use std::collections::{BTreeMap, HashMap};
+
+use futures_util::future::try_join;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Statement, Transaction};
+
+use super::super::person::{FollowRow, ProfileRow, json, load, person_columns};
+use super::super::{Row, Stored};
+use super::Failure;
+use crate::event::NewEvent;
+use crate::fact::{Change, Fact, Message};
+
+/// The session that writes, and what it knows by heart.
+pub(super) struct Writing {
+    client: Client,
+    statements: Statements,
+    /// Keys of rows that never change.
+    sources: HashMap<String, i64>,
+    accounts: HashMap<String, i64>,
+    /// Per account and appid the earliest time noted.
+    appids: HashMap<(i64, String), i64>,
+}
+
+/// Declares the statements of a batch, prepared once per session.
+macro_rules! statements {
+    ($($name:ident: $sql:expr),* $(,)?) => {
+        struct Statements { $($name: Statement),* }
+
+        impl Statements {
+            async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
+                $(let $name = client.prepare($sql);)*
+                let ($($name),*) = tokio::try_join!($($name),*)?;
+                Ok(Self { $($name),* })
+            }
+        }
+    };
+}
+
+statements! {
+    add_sources: "INSERT INTO sources (source) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING",
+    find_sources: "SELECT source_key, source FROM sources WHERE source = ANY ($1::text[])",
+    add_accounts: "INSERT INTO accounts (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING",
+    find_accounts: "SELECT account_key, name FROM accounts WHERE name = ANY ($1::text[])",
+    note_appids: "INSERT INTO account_appids (account_key, appid, first_seen_at) \
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[]) \
+        ON CONFLICT (account_key, appid) \
+        DO UPDATE SET first_seen_at = least(account_appids.first_seen_at, excluded.first_seen_at)",
+    insert_events: "INSERT INTO events (source_key, id, type, at_ms, subject, data, account_key, stored_at_ms) \
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], \
+                             $7::bigint[], $8::bigint[]) \
+        ON CONFLICT (source_key, id) DO NOTHING RETURNING source_key, id, seq",
+    find_users: "SELECT u.account_key, u.openid, u.user_key, u.first_seen_at \
+        FROM unnest($1::bigint[], $2::text[]) k (account_key, openid) \
+        JOIN users u ON u.account_key = k.account_key AND u.openid = k.openid",
+    add_users: "INSERT INTO users (account_key, openid, first_seen_at) \
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[]) \
+        ON CONFLICT (account_key, openid) DO NOTHING RETURNING account_key, openid, user_key, first_seen_at",
+    lock_users: "SELECT 1 FROM users WHERE user_key = ANY ($1::bigint[]) ORDER BY user_key FOR UPDATE",
+    load_people: concat!(
+        "SELECT u.user_key, ", person_columns!(),
+        " FROM users u LEFT JOIN follows f ON f.user_key = u.user_key WHERE u.user_key = ANY ($1::bigint[])"),
+    see_earlier: "UPDATE users u SET first_seen_at = k.first_seen_at \
+        FROM unnest($1::bigint[], $2::bigint[]) k (user_key, first_seen_at) \
+        WHERE u.user_key = k.user_key AND u.first_seen_at > k.first_seen_at",
+    save_profiles: "UPDATE users u SET subscribe = p.subscribe, nickname = p.nickname, sex = p.sex, \
+            language = p.language, city = p.city, province = p.province, country = p.country, \
+            headimgurl = p.headimgurl, subscribe_time = p.subscribe_time, unionid = p.unionid, remark = p.remark, \
+            groupid = p.groupid, tagid_list = p.tagid_list, subscribe_scene = p.subscribe_scene, \
+            qr_scene = p.qr_scene, qr_scene_str = p.qr_scene_str, profile_at_ms = p.profile_at_ms, \
+            profile_clocks = p.profile_clocks \
+        FROM json_to_recordset($1::text::json) AS p (user_key bigint, subscribe bigint, nickname text, sex bigint, \
+            language text, city text, province text, country text, headimgurl text, subscribe_time bigint, \
+            unionid text, remark text, groupid bigint, tagid_list text, subscribe_scene text, qr_scene bigint, \
+            qr_scene_str text, profile_at_ms bigint, profile_clocks text) \
+        WHERE u.user_key = p.user_key",
+    save_follows: "INSERT INTO follows (user_key, account_key, state, since, until, scene, subscribe_scene, \
+            followed_times, unfollowed_times, evidence) \
+        SELECT user_key, account_key, state, since, until, scene, subscribe_scene, followed_times, \
+            unfollowed_times, evidence \
+        FROM json_to_recordset($1::text::json) AS f (user_key bigint, account_key bigint, state bigint, since bigint, \
+            until bigint, scene text, subscribe_scene text, followed_times bigint, unfollowed_times bigint, \
+            evidence text) \
+        ON CONFLICT (user_key) DO UPDATE SET state = excluded.state, since = excluded.since, \
+            until = excluded.until, scene = excluded.scene, subscribe_scene = excluded.subscribe_scene, \
+            followed_times = excluded.followed_times, unfollowed_times = excluded.unfollowed_times, \
+            evidence = excluded.evidence",
+    insert_messages: "INSERT INTO messages (seq, account_key, user_key, kind, sent_at, received_ms, msg_id, text) \
+        SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], \
+                             $7::text[], $8::text[])",
+}
+
+/// A person of this batch.
+struct Someone<'a> {
+    account_key: i64,
+    openid: &'a str,
+    /// Unknown until they are found or made known.
+    user_key: Option<i64>,
+    /// `first_seen_at` as the row has it.
+    stored_at: i64,
+    /// What it must become, if that is earlier.
+    first_seen_at: i64,
+    is_new: bool,
+    /// The facts that change more than `first_seen_at`.
+    news: Vec<&'a Fact>,
+    /// Messages, with the `seq` of their events.
+    messages: Vec<(i64, &'a Fact, &'a Message)>,
+}
+
+impl<'a> Someone<'a> {
+    fn new(account_key: i64, openid: &'a str, first_seen_at: i64) -> Self {
+        Self {
+            account_key,
+            openid,
+            user_key: None,
+            stored_at: first_seen_at,
+            first_seen_at,
+            is_new: false,
+            news: Vec::new(),
+            messages: Vec::new(),
+        }
+    }
+}
+
+/// By account and openid, which is the order their rows are made in.
+type People<'a> = Vec<Someone<'a>>;
+
+impl Writing {
+    /// Prepares a session for writing.
+    pub(super) async fn start(client: Client) -> Result<Self, Failure> {
+        // What is answered must survive a crash, whatever the server's default.
+        client.batch_execute("SET synchronous_commit = on").await?;
+        let row = client
+            .query_one("SELECT current_setting('fsync')", &[])
+            .await?;
+        if row.get::<_, &str>(0) != "on" {
+            tracing::warn!(
+                "the PostgreSQL server runs with fsync off: commits do not survive a crash of its machine"
+            );
+        }
+        Ok(Self {
+            statements: Statements::prepare(&client).await?,
+            client,
+            sources: HashMap::new(),
+            accounts: HashMap::new(),
+            appids: HashMap::new(),
+        })
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    pub(super) async fn commit(&mut self, events: &[NewEvent]) -> Result<Vec<Stored>, Failure> {
+        let transaction = self.client.transaction().await?;
+        let statements = &self.statements;
+        let accounts = events.iter().filter_map(|event| event.fact.as_ref());
+        know(
+            &transaction,
+            [&statements.add_accounts, &statements.find_accounts],
+            &mut self.accounts,
+            accounts.map(|fact| fact.account.as_str()),
+        )
+        .await?;
+        know(
+            &transaction,
+            [&statements.add_sources, &statements.find_sources],
+            &mut self.sources,
+            events.iter().map(|event| event.source.as_str()),
+        )
+        .await?;
+
+        let (sources, accounts) = (&self.sources, &self.accounts);
+        let seqs = insert_events(
+            &transaction,
+            &statements.insert_events,
+            events,
+            sources,
+            accounts,
+        )
+        .await?;
+        let created: Vec<(i64, i64, &Fact)> = events
+            .iter()
+            .zip(&seqs)
+            .filter_map(|(event, seq)| {
+                let fact = event.fact.as_ref()?;
+                Some(((*seq)?, *accounts.get(&fact.account)?, fact))
+            })
+            .collect();
+        note_appids(
+            &transaction,
+            &statements.note_appids,
+            &mut self.appids,
+            &created,
+        )
+        .await?;
+
+        let mut people = gather(&created);
+        if !people.is_empty() {
+            meet(&transaction, statements, &mut people).await?;
+            insert_messages(&transaction, &statements.insert_messages, &people).await?;
+            save(&transaction, statements, &people).await?;
+        }
+        transaction.commit().await?;
+        Ok(seqs
+            .into_iter()
+            .map(|seq| seq.map_or(Stored::Duplicate, |_| Stored::Created))
+            .collect())
+    }
+}
+
+/// Learns the keys of names, making rows for new ones.
+async fn know(
+    transaction: &Transaction<'_>,
+    [add, find]: [&Statement; 2],
+    known: &mut HashMap<String, i64>,
+    names: impl Iterator<Item = &str>,
+) -> Result<(), Failure> {
+    let mut missing: Vec<&str> = names.filter(|name| !known.contains_key(*name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    missing.sort_unstable();
+    missing.dedup();
+    transaction.execute(add, &[&missing]).await?;
+    for row in transaction.query(find, &[&missing]).await? {
+        known.insert(row.get(1), row.get(0));
+    }
+    Ok(())
+}
+
+/// The `seq` of each event that is new, `None` for the others.
+async fn insert_events(
+    transaction: &Transaction<'_>,
+    statement: &Statement,
+    events: &[NewEvent],
+    sources: &HashMap<String, i64>,
+    accounts: &HashMap<String, i64>,
+) -> Result<Vec<Option<i64>>, Failure> {
+    // By name, each name once: its first occurrence is the one that is new.
+    let mut names: BTreeMap<(i64, &str), usize> = BTreeMap::new();
+    for (index, event) in events.iter().enumerate() {
+        let source_key = sources.get(&event.source).copied().unwrap_or_default();
+        names
+            .entry((source_key, event.id.as_str()))
+            .or_insert(index);
+    }
+    let source_keys: Vec<i64> = names.keys().map(|(source_key, _)| *source_key).collect();
+    let ids: Vec<&str> = names.keys().map(|(_, id)| *id).collect();
+    let chosen: Vec<&NewEvent> = names.values().map(|index| &events[*index]).collect();
+    let kinds: Vec<&str> = chosen.iter().map(|event| event.kind.as_str()).collect();
+    let times: Vec<Option<i64>> = chosen.iter().map(|event| event.at_ms).collect();
+    let subjects: Vec<Option<&str>> = chosen
+        .iter()
+        .map(|event| event.subject.as_deref())
+        .collect();
+    let data: Vec<Option<&str>> = chosen.iter().map(|event| event.data.as_deref()).collect();
+    let account = |event: &&NewEvent| accounts.get(&event.fact.as_ref()?.account).copied();
+    let account_keys: Vec<Option<i64>> = chosen.iter().map(account).collect();
+    let stored: Vec<i64> = chosen.iter().map(|event| event.stored_at_ms).collect();
+    let rows = transaction
+        .query(
+            statement,
+            &[
+                &source_keys,
+                &ids,
+                &kinds,
+                &times,
+                &subjects,
+                &data,
+                &account_keys,
+                &stored,
+            ],
+        )
+        .await?;
+    let mut seqs = vec![None; events.len()];
+    for row in rows {
+        let name: (i64, &str) = (row.get(0), row.get(1));
+        if let Some(index) = names.get(&name) {
+            seqs[*index] = Some(row.get(2));
+        }
+    }
+    Ok(seqs)
+}
+
+/// Notes the earliest use of each appid.
+async fn note_appids(
+    transaction: &Transaction<'_>,
+    statement: &Statement,
+    noted: &mut HashMap<(i64, String), i64>,
+    created: &[(i64, i64, &Fact)],
+) -> Result<(), Failure> {
+    let mut earlier: BTreeMap<(i64, &str), i64> = BTreeMap::new();
+    for (_, account_key, fact) in created {
+        let second = fact.at.second();
+        let earliest = earlier
+            .entry((*account_key, fact.appid.as_deref().unwrap_or_default()))
+            .or_insert(second);
+        *earliest = second.min(*earliest);
+    }
+    earlier.retain(|(account_key, appid), second| {
+        let noted = noted.get(&(*account_key, (*appid).to_owned()));
+        noted.is_none_or(|noted| *second < *noted)
+    });
+    if earlier.is_empty() {
+        return Ok(());
+    }
+    let account_keys: Vec<i64> = earlier
+        .keys()
+        .map(|(account_key, _)| *account_key)
+        .collect();
+    let appids: Vec<&str> = earlier.keys().map(|(_, appid)| *appid).collect();
+    let seconds: Vec<i64> = earlier.values().copied().collect();
+    transaction
+        .execute(statement, &[&account_keys, &appids, &seconds])
+        .await?;
+    for ((account_key, appid), second) in earlier {
+        noted.insert((account_key, appid.to_owned()), second);
+    }
+    Ok(())
+}
+
+/// The people the new events are about, without their keys yet.
+fn gather<'a>(created: &[(i64, i64, &'a Fact)]) -> People<'a> {
+    let mut people: BTreeMap<(i64, &str), Someone<'a>> = BTreeMap::new();
+    for (seq, account_key, fact) in created {
+        let Some(sighting) = &fact.sighting else {
+            continue;
+        };
+        let second = fact.at.second();
+        let openid = sighting.openid.as_str();
+        let someone = people
+            .entry((*account_key, openid))
+            .or_insert_with(|| Someone::new(*account_key, openid, second));
+        someone.first_seen_at = someone.first_seen_at.min(second);
+        match &sighting.change {
+            Change::Seen => {}
+            Change::Message(message) => someone.messages.push((*seq, fact, message)),
+            Change::Follow { .. } | Change::Unfollow | Change::Profile(_) => {
+                someone.news.push(fact)
+            }
+        }
+    }
+    people.into_values().collect()
+}
+
+/// Finds the people, and makes known those who are not.
+async fn meet(
+    transaction: &Transaction<'_>,
+    statements: &Statements,
+    people: &mut People<'_>,
+) -> Result<(), Failure> {
+    let find = &statements.find_users;
+    let (accounts, openids, _) = strangers(people);
+    let found = transaction.query(find, &[&accounts, &openids]).await?;
+    recognize(people, &found, false);
+    let (accounts, openids, seconds) = strangers(people);
+    if accounts.is_empty() {
+        return Ok(());
+    }
+    let add = &statements.add_users;
+    let made = transaction
+        .query(add, &[&accounts, &openids, &seconds])
+        .await?;
+    recognize(people, &made, true);
+    let (accounts, openids, _) = strangers(people);
+    if !accounts.is_empty() {
+        // Another store made them known in between.
+        let found = transaction.query(find, &[&accounts, &openids]).await?;
+        recognize(people, &found, false);
+    }
+    Ok(())
+}
+
+/// The columns account, openid and time of the people whose key is not known.
+fn strangers<'a>(people: &People<'a>) -> (Vec<i64>, Vec<&'a str>, Vec<i64>) {
+    let strangers = || people.iter().filter(|someone| someone.user_key.is_none());
+    (
+        strangers().map(|someone| someone.account_key).collect(),
+        strangers().map(|someone| someone.openid).collect(),
+        strangers().map(|someone| someone.first_seen_at).collect(),
+    )
+}
+
+fn recognize(people: &mut People<'_>, rows: &[tokio_postgres::Row], is_new: bool) {
+    for row in rows {
+        let name: (i64, &str) = (row.get(0), row.get(1));
+        let index =
+            people.binary_search_by(|someone| (someone.account_key, someone.openid).cmp(&name));
+        if let Ok(index) = index {
+            people[index].user_key = Some(row.get(2));
+            people[index].stored_at = row.get(3);
+            people[index].is_new = is_new;
+        }
+    }
+}
+
+async fn insert_messages(
+    transaction: &Transaction<'_>,
+    statement: &Statement,
+    people: &People<'_>,
+) -> Result<(), Failure> {
+    let all = || {
+        people.iter().flat_map(|someone| {
+            let sent = someone.messages.iter();
+            sent.map(move |(seq, fact, message)| (someone, *seq, *fact, *message))
+        })
+    };
+    let seqs: Vec<i64> = all().map(|(_, seq, ..)| seq).collect();
+    if seqs.is_empty() {
+        return Ok(());
+    }
+    let accounts: Vec<i64> = all().map(|(someone, ..)| someone.account_key).collect();
+    let users: Vec<Option<i64>> = all().map(|(someone, ..)| someone.user_key).collect();
+    let kinds: Vec<&str> = all().map(|(.., message)| message.kind.as_str()).collect();
+    let sent: Vec<i64> = all().map(|(_, _, fact, _)| fact.at.second()).collect();
+    let received: Vec<i64> = all().map(|(_, _, fact, _)| fact.at.millisecond()).collect();
+    let msg_ids: Vec<Option<&str>> = all()
+        .map(|(.., message)| message.msg_id.as_deref())
+        .collect();
+    let texts: Vec<Option<&str>> = all().map(|(.., message)| message.text.as_deref()).collect();
+    transaction
+        .execute(
+            statement,
+            &[
+                &seqs, &accounts, &users, &kinds, &sent, &received, &msg_ids, &texts,
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Writes what changed about the people.
+async fn save(
+    transaction: &Transaction<'_>,
+    statements: &Statements,
+    people: &People<'_>,
+) -> Result<(), Failure> {
+    let is_earlier = |someone: &Someone<'_>| someone.first_seen_at < someone.stored_at;
+    let old = |someone: &&Someone<'_>| {
+        !someone.is_new && (is_earlier(someone) || !someone.news.is_empty())
+    };
+    let locked: Vec<i64> = people
+        .iter()
+        .filter(old)
+        .filter_map(|someone| someone.user_key)
+        .collect();
+    let mut before = HashMap::new();
+    if !locked.is_empty() {
+        // Sent together, run one after the other: the second sees what others committed before the locks were had.
+        let keys: [&(dyn ToSql + Sync); 1] = [&locked];
+        let (_, rows) = try_join(
+            transaction.execute(&statements.lock_users, &keys),
+            transaction.query(&statements.load_people, &keys),
+        )
+        .await?;
+        for row in rows {
+            let user_key: i64 = row.get(0);
+            let mut row = Row::try_from(&row)?;
+            row.int()?;
+            before.insert(user_key, load(&mut row)?);
+        }
+    }
+
+    let earlier = || people.iter().filter(|someone| is_earlier(someone));
+    let keys: Vec<Option<i64>> = earlier().map(|someone| someone.user_key).collect();
+    let seconds: Vec<i64> = earlier().map(|someone| someone.first_seen_at).collect();
+    if !keys.is_empty() {
+        transaction
+            .execute(&statements.see_earlier, &[&keys, &seconds])
+            .await?;
+    }
+
+    let mut changed = Vec::new();
+    for someone in people.iter().filter(|someone| !someone.news.is_empty()) {
+        let Some(user_key) = someone.user_key else {
+            continue;
+        };
+        let before = before.remove(&user_key).unwrap_or_default();
+        let mut person = before.clone();
+        for fact in &someone.news {
+            if let Some(sighting) = &fact.sighting {
+                person.apply(fact.at, &sighting.change);
+            }
+        }
+        if person != before {
+            changed.push((user_key, someone.account_key, before, person));
+        }
+    }
+    let profiles: Vec<ProfileRow<'_>> = changed
+        .iter()
+        .filter(|(.., before, person)| before.profile != person.profile)
+        .map(|(user_key, _, _, person)| ProfileRow::new(*user_key, person))
+        .collect();
+    if !profiles.is_empty() {
+        transaction
+            .execute(&statements.save_profiles, &[&json(&profiles)])
+            .await?;
+    }
+    let follows: Vec<FollowRow> = changed
+        .iter()
+        .filter_map(|(user_key, account_key, _, person)| {
+            FollowRow::new(*user_key, *account_key, person)
+        })
+        .collect();
+    if !follows.is_empty() {
+        transaction
+            .execute(&statements.save_follows, &[&json(&follows)])
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,296 @@
+//! People: listed by first storage, or by the beginning of their follow when the filter is about follows.
+
+use std::ops::Range;
+
+use weir_store_api::read::{Follow, FollowState, Page, User, UserCounts, UserDetail};
+
+use super::super::person::{profile, state_column};
+use super::{Cell, Order, Position, Repo, RepoError, Row, Slice};
+use super::{account_names, bounds, milliseconds, page, seconds};
+
+/// Which people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserFilter {
+    /// Of this account.
+    pub account: Option<String>,
+    /// In this state.
+    pub state: Option<FollowState>,
+    /// Who came by the QR code of this scene.
+    pub scene: Option<String>,
+    /// Whose follow began within these Unix seconds.
+    pub followed: Option<Range<i64>>,
+    /// With this unionid.
+    pub unionid: Option<String>,
+}
+
+impl UserFilter {
+    /// How the listing is sorted.
+    #[must_use]
+    pub fn order(&self) -> Order {
+        let by_follow = self.state.is_some() || self.scene.is_some() || self.followed.is_some();
+        if by_follow && self.unionid.is_none() {
+            Order::Follows
+        } else {
+            Order::Users
+        }
+    }
+}
+
+/// A statement that [`read`] reads. CROSS JOIN is how SQLite is told to keep to the order of the tables: the
+/// first one is cut to the page, the others are looked up for its rows.
+macro_rules! statement {
+    (FROM $tables:literal $rest:literal) => {
+        concat!(
+            "SELECT u.user_key, a.name, u.openid, u.first_seen_at, \
+             u.subscribe, u.nickname, u.sex, u.language, u.city, u.province, u.country, u.headimgurl, \
+             u.subscribe_time, u.unionid, u.remark, u.groupid, u.tagid_list, u.subscribe_scene, u.qr_scene, \
+             u.qr_scene_str, u.profile_at_ms, \
+             f.state, f.since, f.until, f.scene, f.subscribe_scene, f.followed_times, f.unfollowed_times \
+             FROM ",
+            $tables,
+            " CROSS JOIN accounts a WHERE a.account_key = u.account_key ",
+            $rest
+        )
+    };
+}
+
+const ALL: &str = statement!(
+    FROM "users u LEFT JOIN follows f ON f.user_key = u.user_key"
+    "AND u.user_key < $1 ORDER BY u.user_key DESC LIMIT $2"
+);
+const BY_ACCOUNT: &str = statement!(
+    FROM "users u LEFT JOIN follows f ON f.user_key = u.user_key"
+    "AND u.account_key = $1 AND u.user_key < $2 ORDER BY u.user_key DESC LIMIT $3"
+);
+/// A unionid has one row per account: few enough to look at each.
+const BY_UNIONID: &str = statement!(
+    FROM "users u LEFT JOIN follows f ON f.user_key = u.user_key"
+    "AND u.unionid = $1 AND u.user_key < $2 ORDER BY u.user_key DESC"
+);
+const BY_STATE: &str = statement!(
+    FROM "(SELECT * FROM follows \
+       WHERE account_key = $1 AND state = $2 AND since >= $3 AND since < $4 AND (since, user_key) < ($5, $6) \
+       ORDER BY since DESC, user_key DESC LIMIT $7) f CROSS JOIN users u"
+    "AND u.user_key = f.user_key ORDER BY f.since DESC, f.user_key DESC"
+);
+const BY_SCENE: &str = statement!(
+    FROM "(SELECT * FROM follows \
+       WHERE account_key = $1 AND state = $2 AND since >= $3 AND since < $4 AND (since, user_key) < ($5, $6) \
+         AND scene = $8 \
+       ORDER BY since DESC, user_key DESC LIMIT $7) f CROSS JOIN users u"
+    "AND u.user_key = f.user_key ORDER BY f.since DESC, f.user_key DESC"
+);
+const ONE: &str = statement!(
+    FROM "users u LEFT JOIN follows f ON f.user_key = u.user_key"
+    "AND u.account_key = $1 AND u.openid = $2"
+);
+const ACTIVITY: &str = "SELECT count(*), max(sent_at) FROM messages WHERE user_key = $1";
+
+/// A page of people.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn users(
+    repo: &dyn Repo,
+    filter: &UserFilter,
+    slice: Slice,
+) -> Result<Page<User>, RepoError> {
+    let order = filter.order();
+    let after = slice.after;
+    let rows = if let Some(unionid) = &filter.unionid {
+        repo.select(
+            BY_UNIONID,
+            vec![vec![unionid.as_str().into(), after.minor.into()]],
+        )
+        .await?
+    } else if order == Order::Follows {
+        let accounts = account_names(repo, filter.account.as_deref()).await?;
+        let (statement, branches) = by_follow(filter, &accounts, slice);
+        repo.select(statement, branches).await?
+    } else if filter.account.is_some() {
+        let accounts = account_names(repo, filter.account.as_deref()).await?;
+        let branch = |key: i64| vec![key.into(), after.minor.into(), slice.rows()];
+        let branches = accounts.iter().map(|(key, _)| branch(*key)).collect();
+        repo.select(BY_ACCOUNT, branches).await?
+    } else {
+        repo.select(ALL, vec![vec![after.minor.into(), slice.rows()]])
+            .await?
+    };
+
+    let mut users = Vec::with_capacity(rows.len());
+    for row in rows {
+        let found = read(row)?;
+        // Only the rows of a unionid have not been chosen by the statement itself.
+        if filter.unionid.is_none() || found.fits(filter) {
+            users.push((found.position(order), found.user));
+        }
+    }
+    Ok(page(users, order, slice.limit))
+}
+
+/// The statement, and its parameters for each account and state.
+fn by_follow(
+    filter: &UserFilter,
+    accounts: &[(i64, String)],
+    slice: Slice,
+) -> (&'static str, Vec<Vec<Cell>>) {
+    let states = filter.state.map_or(
+        vec![FollowState::Following, FollowState::Unfollowed],
+        |state| vec![state],
+    );
+    let any = i64::MIN..i64::MAX;
+    let range = filter.followed.as_ref().unwrap_or(&any);
+    let branch = |key: i64, state: FollowState| {
+        let [since, until] = bounds(range);
+        let Position { major, minor } = slice.after;
+        let state = state_column(state).into();
+        let mut cells = vec![
+            key.into(),
+            state,
+            since,
+            until,
+            major.into(),
+            minor.into(),
+            slice.rows(),
+        ];
+        cells.extend(filter.scene.as_deref().map(Cell::from));
+        cells
+    };
+    let branches = accounts
+        .iter()
+        .flat_map(|(key, _)| states.iter().map(move |state| (*key, *state)))
+        .map(|(key, state)| branch(key, state))
+        .collect();
+    let statement = if filter.scene.is_some() {
+        BY_SCENE
+    } else {
+        BY_STATE
+    };
+    (statement, branches)
+}
+
+/// One person, with what they did.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn user(
+    repo: &dyn Repo,
+    account: &str,
+    openid: &str,
+) -> Result<Option<UserDetail>, RepoError> {
+    let accounts = account_names(repo, Some(account)).await?;
+    let Some((key, _)) = accounts.first() else {
+        return Ok(None);
+    };
+    let rows = repo
+        .select(ONE, vec![vec![(*key).into(), openid.into()]])
+        .await?;
+    let Some(row) = rows.into_iter().next() else {
+        return Ok(None);
+    };
+    let found = read(row)?;
+    let mut activity = repo
+        .select(ACTIVITY, vec![vec![found.user_key.into()]])
+        .await?;
+    let (messages, last_message_at) = match activity.pop() {
+        Some(mut row) => (row.some_int()?, row.int()?),
+        None => (0, None),
+    };
+    Ok(Some(UserDetail {
+        user: found.user,
+        counts: UserCounts {
+            messages: messages.unsigned_abs(),
+        },
+        last_message_at: last_message_at.map(seconds),
+    }))
+}
+
+/// A person with the keys a listing sorts by.
+struct Found {
+    user_key: i64,
+    since: i64,
+    user: User,
+}
+
+impl Found {
+    fn position(&self, order: Order) -> Position {
+        let major = if order == Order::Follows {
+            self.since
+        } else {
+            0
+        };
+        Position {
+            major,
+            minor: self.user_key,
+        }
+    }
+
+    /// Whether a person with the right unionid fits the other filters too.
+    fn fits(&self, filter: &UserFilter) -> bool {
+        let follow = self.user.follow.as_ref();
+        let account = filter
+            .account
+            .as_ref()
+            .is_none_or(|account| *account == self.user.account);
+        let state = filter
+            .state
+            .is_none_or(|state| follow.is_some_and(|follow| follow.state == state));
+        let scene =
+            filter.scene.is_none() || follow.is_some_and(|follow| follow.scene == filter.scene);
+        let time = filter
+            .followed
+            .as_ref()
+            .is_none_or(|range| follow.is_some() && range.contains(&self.since));
+        account && state && scene && time
+    }
+}
+
+/// Reads one row of a `statement!`.
+fn read(mut row: Row) -> Result<Found, RepoError> {
+    let user_key = row.some_int()?;
+    let account = row.some_text()?;
+    let openid = row.some_text()?;
+    let first_seen_at = seconds(row.some_int()?);
+    let mut profile = profile(&mut row)?;
+    let profile_at = row.int()?.map(milliseconds);
+    let (follow, since) = follow(&mut row)?;
+    profile.openid.clone_from(&openid);
+    let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
+    let user = User {
+        unionid: profile.unionid.clone(),
+        name: named(&profile.remark).or_else(|| named(&profile.nickname)),
+        account,
+        openid,
+        first_seen_at,
+        profile: profile_at.is_some().then_some(profile),
+        profile_at,
+        follow,
+    };
+    Ok(Found {
+        user_key,
+        since,
+        user,
+    })
+}
+
+/// Reads the columns of `follows`; with the raw `since`, which listings sort by.
+fn follow(row: &mut Row) -> Result<(Option<Follow>, i64), RepoError> {
+    let Some(state) = row.int()? else {
+        return Ok((None, 0));
+    };
+    let since = row.some_int()?;
+    let follow = Follow {
+        state: if state == state_column(FollowState::Following) {
+            FollowState::Following
+        } else {
+            FollowState::Unfollowed
+        },
+        since: Some(since).filter(|since| *since != 0).map(seconds),
+        until: row.int()?.map(seconds),
+        scene: row.text()?,
+        subscribe_scene: row.text()?,
+        followed_times: row.some_int()?.unsigned_abs(),
+        unfollowed_times: row.some_int()?.unsigned_abs(),
+    };
+    Ok((Some(follow), since))
+}
