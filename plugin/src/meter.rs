@@ -7,16 +7,25 @@ use weir_engine::metric::{Metric, Shape};
 
 use crate::host::{self, MetricKind};
 
-/// The host's numbers for the series of one configuration.
+/// The series of one configuration.
 #[derive(Default)]
 pub(crate) struct Meter {
-    ids: HashMap<Metric, Option<u32>>,
+    series: HashMap<Metric, Series>,
+}
+
+struct Series {
+    /// The host's number; `None` if it would not define it.
+    id: Option<u32>,
+    /// Counted since the last [`Meter::flush`].
+    pending: i64,
 }
 
 impl Meter {
+    /// Counts. Counters and gauges reach the host with the next [`flush`](Self::flush): an addition here is free, a
+    /// hostcall per push is not.
     pub(crate) fn count(&mut self, metric: Metric, config: &Config) {
         let shape = metric.shape();
-        let id = *self.ids.entry(metric.series()).or_insert_with(|| {
+        let series = self.series.entry(metric.series()).or_insert_with(|| {
             let name = metric.name(|id| {
                 config
                     .account(id)
@@ -27,13 +36,31 @@ impl Meter {
                 Shape::Gauge(_) => MetricKind::Gauge,
                 Shape::Histogram(_) => MetricKind::Histogram,
             };
-            host::define_metric(kind, &name)
+            Series {
+                id: host::define_metric(kind, &name),
+                pending: 0,
+            }
         });
-        let Some(id) = id else { return };
         match shape {
-            Shape::Counter(n) => host::increment_metric(id, i64::try_from(n).unwrap_or(i64::MAX)),
-            Shape::Gauge(change) => host::increment_metric(id, change),
-            Shape::Histogram(value) => host::record_metric(id, value),
+            Shape::Counter(n) => {
+                series.pending = series.pending.saturating_add_unsigned(n);
+            }
+            Shape::Gauge(change) => series.pending = series.pending.saturating_add(change),
+            Shape::Histogram(value) => {
+                if let Some(id) = series.id {
+                    host::record_metric(id, value);
+                }
+            }
+        }
+    }
+
+    /// Tells the host what was counted since the last time.
+    pub(crate) fn flush(&mut self) {
+        for series in self.series.values_mut() {
+            let pending = std::mem::take(&mut series.pending);
+            if let (1.. | ..0, Some(id)) = (pending, series.id) {
+                host::increment_metric(id, pending);
+            }
         }
     }
 }

@@ -86,10 +86,11 @@ impl HttpContext for Stream {
             self.state = State::Passing;
             return Action::Continue;
         };
-        let method = match host::request_header(":method").as_deref() {
-            Some(b"POST") => Method::Post,
-            Some(b"GET") => Method::Get,
-            _ => Method::Other,
+        // What has a body is a push, whatever it calls itself: the signature decides, and the name costs a hostcall.
+        let method = if end_of_stream {
+            bodiless_method()
+        } else {
+            Method::Post
         };
         let query = query.to_owned();
         let arrived_mono_ms = host::mono_ms();
@@ -122,6 +123,14 @@ impl HttpContext for Stream {
             // With trailers the body never says that it ends.
             _ => self.complete(usize::MAX - 1),
         }
+    }
+}
+
+fn bodiless_method() -> Method {
+    match host::request_header(":method").as_deref() {
+        Some(b"GET") => Method::Get,
+        Some(b"POST") => Method::Post,
+        _ => Method::Other,
     }
 }
 

@@ -122,6 +122,10 @@ impl Worker {
                 }
             }
         }
+        // The root is called at every tick at the latest.
+        if scope == Scope::Root {
+            meter.flush();
+        }
         answered
     }
 
