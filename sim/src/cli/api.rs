@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 use weir_sim::Clock;
 use weir_sim::api::{Options, Server, TlsOptions};
 use weir_sim::wechat::account;
@@ -54,6 +55,11 @@ pub(super) async fn run(args: ApiArgs) -> anyhow::Result<bool> {
         server.world().accept_any_openid(name, args.any_openid)?;
     }
 
+    // Heard from before anybody is told that this is up.
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
     let scheme = if args.tls { "https" } else { "http" };
     let control = server
         .control_addr()
@@ -63,16 +69,9 @@ pub(super) async fn run(args: ApiArgs) -> anyhow::Result<bool> {
         server.addr(),
         names.join(",")
     );
-    terminated().await?;
-    Ok(true)
-}
-
-/// Ctrl-C, or the polite way to end a process.
-async fn terminated() -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
-        result = tokio::signal::ctrl_c() => result?,
+        _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-    Ok(())
+    Ok(true)
 }
