@@ -1,8 +1,8 @@
 //! The outer body in compatible and encrypted mode.
 //!
 //! In encrypted mode it holds the receiver and `Encrypt`; in compatible mode the whole push stands beside `Encrypt`,
-//! not authenticated by anything. So only four fields are taken from it, and no tree is built. The parsing profile
-//! holds all the same: what a push may not have, an envelope may not have either.
+//! not authenticated by anything. So only four fields are taken from it, and no tree is built. The profile of
+//! [`crate::push`] holds all the same: what a push may not have, an envelope may not have either.
 //!
 //! Source: official page on message encryption.
 

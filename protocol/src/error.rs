@@ -67,7 +67,7 @@ pub enum QueryError {
     BadNonce,
 }
 
-/// A body that is not a push or an envelope by the parsing profile. The sender's.
+/// A body that is not a push or an envelope by the profile in [`crate::push`]. The sender's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// Nothing, or blanks only.

@@ -4,7 +4,7 @@
 //! only by a feature that changes every number of the whole program; and it recurses. Tests hold the two against each
 //! other. `null` is reported as nothing at all, for to WeChat it means absent.
 //!
-//! Bounds: [`crate::limits`]. Source: parsing profile in the protocol reference, section 4.1.
+//! Bounds: [`crate::limits`]. Source: RFC 8259, and the profile in [`crate::push`].
 
 use std::borrow::Cow;
 

@@ -1,16 +1,30 @@
 //! A push: what WeChat tells a server about one message or event.
 //!
-//! Unknown types and events, and unknown fields of known ones, are kept and never an error.
+//! # The profile: what is accepted
+//! * UTF-8, perhaps after a byte order mark; XML or JSON by the first byte that is not blank, whatever the Content-Type.
+//! * XML: one root of any name; no DOCTYPE; text and CDATA as [told here](self#leaves-of-xml). JSON: one object, in
+//!   which `null` means absent.
+//! * Required: `ToUserName`, `FromUserName`, `CreateTime`, `MsgType`; `Event` in events. In notices to third-party
+//!   platforms instead: `AppId`, `CreateTime`, `InfoType`.
+//! * A field that decides what a push is must be plain and must not occur twice: two readers could see two pushes.
+//! * `CreateTime` is an unsigned integer up to 2^53; numbers may be texts, with blanks around.
+//! * Unknown types, events and fields are kept and never an error. Everything is bounded: [`crate::limits`].
 //!
-//! Source: parsing profile in the protocol reference, section 4.1.
+//! # Leaves of XML
+//! A leaf that holds CDATA and else only blanks is that CDATA, exactly, blanks and all. Any other leaf is its text and
+//! CDATA put together, without the blanks that the outer text has at its ends. `<a/>` is an empty text.
+//!
+//! Source: official pages on receiving messages and events; samples; where those are silent, what SDKs agree on.
+
+mod identity;
 
 use std::fmt;
-
-use sha1::{Digest, Sha1};
 
 use crate::document::{Document, trim};
 use crate::error::ParseError;
 use crate::fields::{Fields, Tree, Value};
+
+pub use identity::TWINS;
 
 /// How an account's pushes and replies are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -192,6 +206,29 @@ impl<'a> Push<'a> {
         self.text(self.at.from_user_name)
     }
 
+    /// The user it is about. Mostly the sender; but changes to a user's authorisations or data are sent by the platform,
+    /// and name the user in a field of their own.
+    pub fn openid(&self) -> &str {
+        const ABOUT_A_USER: [&str; 3] = [
+            "user_info_modified",
+            "user_authorization_revoke",
+            "user_authorization_cancellation",
+        ];
+        let named = || {
+            ["OpenID", "openid"]
+                .iter()
+                .find_map(|name| self.fields.text(name).and_then(filled))
+        };
+        self.event()
+            .filter(|event| {
+                ABOUT_A_USER
+                    .iter()
+                    .any(|known| event.eq_ignore_ascii_case(known))
+            })
+            .and_then(|_| named())
+            .unwrap_or(self.from_user_name())
+    }
+
     /// When it happened, in Unix seconds; at most 2^53.
     pub fn create_time(&self) -> u64 {
         self.create_time
@@ -265,154 +302,6 @@ impl<'a> Push<'a> {
             },
             (None, msg_type) => Kind::OtherMessage(msg_type),
         }
-    }
-
-    /// Appends what tells this push from every other one of the same account, and is the same for all its copies.
-    ///
-    /// | push | parts |
-    /// |---|---|
-    /// | message with a `MsgId` | that |
-    /// | event | To, From, `CreateTime`, `Event`, `EventKey`, and [what tells twins apart](TWINS) |
-    /// | notice to a platform | `AppId`, `CreateTime`, `InfoType`, `AuthorizerAppid` |
-    ///
-    /// Where that is not enough (a message without `MsgId`, an event whose fields are not known here) the SHA-1 of
-    /// the body is added. Every part has its length before it, so no two lists of parts look the same.
-    pub fn write_identity(&self, out: &mut Vec<u8>) {
-        let mut parts = Parts(out);
-        if self.is_component() {
-            parts.tag(b'c');
-            parts.text(self.text(self.at.app_id));
-            parts.number(self.create_time);
-            parts.text(self.text(self.at.info_type));
-            parts.text(self.fields.text("AuthorizerAppid").unwrap_or_default());
-            return;
-        }
-        if let (None, Some(msg_id)) = (self.event(), self.msg_id()) {
-            parts.tag(b'm');
-            parts.text(msg_id);
-            return;
-        }
-        parts.tag(b'e');
-        parts.text(self.to_user_name());
-        parts.text(self.from_user_name());
-        parts.number(self.create_time);
-        match self.event() {
-            Some(event) => {
-                parts.text(event);
-                parts.text(self.event_key().unwrap_or_default());
-                for name in TWINS {
-                    parts.text(self.fields.text(name).unwrap_or_default());
-                }
-                self.templates(&mut parts);
-                if !SELF_EVIDENT
-                    .iter()
-                    .any(|known| event.eq_ignore_ascii_case(known))
-                {
-                    parts.hash(self.body);
-                }
-            }
-            None => {
-                parts.text(self.msg_type());
-                parts.hash(self.body);
-            }
-        }
-    }
-
-    /// The templates of a subscription event: in JSON the list is not wrapped.
-    fn templates(&self, parts: &mut Parts<'_>) {
-        const WRAPPERS: [&str; 3] = [
-            "SubscribeMsgPopupEvent",
-            "SubscribeMsgChangeEvent",
-            "SubscribeMsgSentEvent",
-        ];
-        let wrapped = WRAPPERS
-            .iter()
-            .find_map(|name| match self.fields.get(name) {
-                Some(Value::Object(fields)) => Some(fields),
-                _ => None,
-            });
-        for item in wrapped.unwrap_or(&self.fields).list("List") {
-            parts.tag(b't');
-            parts.text(
-                item.get("TemplateId")
-                    .and_then(Value::text)
-                    .unwrap_or_default(),
-            );
-            parts.text(item.get("MsgID").and_then(Value::text).unwrap_or_default());
-        }
-    }
-}
-
-/// Fields that tell two events apart which one user causes in one second.
-pub const TWINS: [&str; 9] = [
-    "MsgID",
-    "CardId",
-    "UserCardCode",
-    "OrderId",
-    "TransId",
-    "MenuId",
-    "OpenID",
-    "RevokeInfo",
-    "trace_id",
-];
-
-/// Events that their key and [`TWINS`] identify.
-const SELF_EVIDENT: [&str; 32] = [
-    "subscribe",
-    "unsubscribe",
-    "SCAN",
-    "LOCATION",
-    "CLICK",
-    "VIEW",
-    "view_miniprogram",
-    "user_enter_tempsession",
-    "TEMPLATESENDJOBFINISH",
-    "MASSSENDJOBFINISH",
-    "subscribe_msg_popup_event",
-    "subscribe_msg_change_event",
-    "subscribe_msg_sent_event",
-    "kf_create_session",
-    "kf_close_session",
-    "kf_switch_session",
-    "user_info_modified",
-    "user_authorization_revoke",
-    "user_authorization_cancellation",
-    "wxa_media_check",
-    "card_pass_check",
-    "card_not_pass_check",
-    "user_get_card",
-    "user_gifting_card",
-    "user_del_card",
-    "user_consume_card",
-    "user_pay_from_pay_cell",
-    "user_view_card",
-    "user_enter_session_from_card",
-    "card_sku_remind",
-    "card_pay_order",
-    "submit_membercard_user_info",
-];
-
-/// Writes parts so that they cannot run into each other.
-struct Parts<'o>(&'o mut Vec<u8>);
-
-impl Parts<'_> {
-    fn tag(&mut self, tag: u8) {
-        self.0.push(tag);
-    }
-
-    fn text(&mut self, text: &str) {
-        // No body has 4 GiB.
-        self.0.extend_from_slice(&(text.len() as u32).to_be_bytes());
-        self.0.extend_from_slice(text.as_bytes());
-    }
-
-    fn number(&mut self, number: u64) {
-        self.0.extend_from_slice(&number.to_be_bytes());
-    }
-
-    fn hash(&mut self, body: &[u8]) {
-        self.tag(b'#');
-        self.0.extend_from_slice(&Sha1::digest(body));
     }
 }
 

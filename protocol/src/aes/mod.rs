@@ -4,7 +4,7 @@
 mod hardware;
 #[cfg(any(test, target_family = "wasm"))]
 mod table;
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 mod tests;
 
 #[cfg(not(target_family = "wasm"))]

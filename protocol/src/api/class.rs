@@ -1,6 +1,6 @@
 //! What an `errcode` means for the caller.
 //!
-//! Source: protocol reference, section 7.
+//! Source: official pages on return codes, of the API as a whole and of each call.
 
 /// What to do about a refusal. Codes that are not known count as [`Transient`](Self::Transient) when negative and as
 /// [`Other`](Self::Other) when not.

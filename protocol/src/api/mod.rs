@@ -7,7 +7,7 @@
 //! Access tokens and secrets travel in these values, so their `Debug` shows nothing. What is sent where and when, and
 //! what is tried again, is for the engine to decide.
 //!
-//! Source: protocol reference, sections 6 to 8.
+//! Source: official pages on calling the API and on return codes.
 
 mod class;
 mod token;

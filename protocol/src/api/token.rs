@@ -1,6 +1,6 @@
 //! The access token, by `stable_token`: every caller gets the same one, and no caller invalidates another's.
 //!
-//! Source: protocol reference, sections 6.1 and 8.
+//! Source: official pages on the access token and the stable access token.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! Users' profiles, up to a hundred in one call.
 //!
-//! Source: protocol reference, section 6.2.
+//! Source: official pages on user information and its batch.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -189,6 +189,26 @@ fn kinds_are_told_apart() {
 }
 
 #[test]
+fn the_user_is_the_one_named_where_the_platform_is_the_sender() {
+    for Sample { file, body, .. } in samples() {
+        let push = Push::parse(&body).unwrap();
+        let about_a_user =
+            file.contains("user_info_modified") || file.contains("user_authorization");
+        let expected = if about_a_user {
+            push.fields().text("OpenID")
+        } else {
+            Some(push.from_user_name())
+        };
+        assert_eq!(Some(push.openid()), expected, "{file}");
+    }
+    let body = read("callbacks/oa_user_info_modified.xml");
+    assert_eq!(
+        Push::parse(&body).unwrap().openid(),
+        "oZyXwVu9876543210TsRqPoNmLk1"
+    );
+}
+
+#[test]
 fn one_element_and_a_list_of_one_are_the_same_to_the_caller() {
     let templates = |file: &str| {
         let body = read(&format!("callbacks/{file}"));

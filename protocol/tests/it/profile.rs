@@ -1,4 +1,4 @@
-//! What the parsing profile says must be accepted, point by point.
+//! What the profile in `weir_protocol::push` says must be accepted, point by point.
 
 use weir_protocol::envelope::Envelope;
 use weir_protocol::fields::Value;

@@ -155,7 +155,7 @@ fn json_push(inner: &str) -> String {
     format!(r#"{{"ToUserName":"a","FromUserName":"b","CreateTime":1,"MsgType":"c","X":{inner}}}"#)
 }
 
-/// The parsing profile over the tree of another XML parser: slow and plain.
+/// The profile over the tree of another XML parser: slow and plain.
 fn model(node: roxmltree::Node<'_, '_>) -> Value {
     let children: Vec<_> = node.children().filter(|child| child.is_element()).collect();
     if children.is_empty() {
