@@ -37,6 +37,18 @@
 //! }
 //! ```
 //!
+//! # Cost
+//! In ns, as wasm32-wasip1 under V8's optimising compiler, best of 1500 rounds on one 2.5 GHz machine:
+//!
+//! | per push | ns | | ns |
+//! |---|---|---|---|
+//! | [`CallbackQuery::parse`](query::CallbackQuery::parse) | 410 | [`cipher::decrypt`], 608 bytes | 4 800 |
+//! | [`signature::verify`] | 240 | [`cipher::encrypt`], 608 bytes | 4 700 |
+//! | [`signature::verify_encrypted`], 812 characters | 1 450 | [`Envelope::seal`](envelope::Envelope::seal), 560 bytes | 7 150 |
+//! | [`Push::parse`](push::Push::parse), text message, XML | 1 800 | [`Envelope::parse`](envelope::Envelope::parse), encrypted mode | 1 140 |
+//! | the same, JSON | 710 | the same, compatible mode | 2 400 |
+//! | [`write_identity`](push::Push::write_identity), message | 20 | [`Reply::encode`](reply::Reply::encode), text | 300 |
+//!
 //! # Bounds
 //! See [`limits`]. No input makes this crate panic, recurse, or work longer than linearly in its length
 //! (times a constant number of names per object).
