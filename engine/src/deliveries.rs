@@ -1,6 +1,6 @@
 //! The calls: batches to the store, access tokens and profiles from WeChat.
 
-use crate::api_stub::{self as api, Class};
+use weir_protocol::api::{self, AnswerError, Class, StableTokenRequest, TokenAnswer};
 
 use crate::config::{AccountId, Peer};
 use crate::effect::{CallRequest, Effect, LogLevel};
@@ -47,7 +47,12 @@ impl Engine {
         };
         let access = tokens::access(env.shared, &account.appid, self.me, env.now.mono_ms);
         if access.fetch {
-            let body = api::stable_token_request(&account.appid, secret.expose());
+            let request = StableTokenRequest {
+                appid: &account.appid,
+                secret: secret.expose(),
+                force_refresh: false,
+            };
+            let body = request.encode();
             let path = api::STABLE_TOKEN_PATH.to_owned();
             self.call(Call::AccessToken(id), peer, path, "application/json", body);
         }
@@ -55,8 +60,8 @@ impl Engine {
         let Some(profiles) = self.profiles.get_mut(id.0 as usize) else {
             return;
         };
-        let path = api::with_access_token(api::USER_INFO_BATCHGET_PATH, &token);
-        let body = api::user_info_batchget_request(&profiles.take_batch(token));
+        let path = api::path_with_token(api::USER_BATCH_PATH, &token);
+        let body = api::write_user_batch(&profiles.take_batch(token));
         self.call(Call::Profiles(id), peer, path, "application/json", body);
     }
 
@@ -139,28 +144,25 @@ impl Engine {
         let fetched = match outcome {
             CallOutcome::Answer {
                 status: 200, body, ..
-            } => match api::parse_token(body) {
-                Ok(token) => Fetched::Token {
-                    token: token.access_token.to_string(),
-                    expires_in_s: token.expires_in,
+            } => match TokenAnswer::parse(body) {
+                Ok(answer) => Fetched::Token {
+                    token: answer.access_token.into_owned(),
+                    expires_in_s: answer.expires_in,
                 },
-                Err(error) => {
-                    let class = error.class();
+                Err(AnswerError::Malformed) => Fetched::Failed,
+                Err(AnswerError::Refused(error)) => {
+                    let class = error.token_call_class();
                     self.count(Metric::ApiError {
                         account: id,
-                        class: class.label(),
+                        class: class.name(),
                     });
                     let name = &account.name;
-                    let code = error.errcode;
                     self.log(
                         LogLevel::Error,
-                        format!(
-                            "weir: account={name} WeChat gives no access token, errcode={code}"
-                        ),
+                        format!("weir: account={name} WeChat gives no access token: {error}"),
                     );
-                    // For this call 40001 is a wrong secret. Source: wechat-protocol 7.
                     match class {
-                        Class::Token | Class::Credentials | Class::Permission => Fetched::Refused,
+                        Class::Credentials | Class::Permission => Fetched::Refused,
                         _ => Fetched::Failed,
                     }
                 }
@@ -196,7 +198,7 @@ impl Engine {
         let asked = match outcome {
             CallOutcome::Answer {
                 status: 200, body, ..
-            } => match api::parse_user_info_list(body) {
+            } => match api::parse_user_batch(body) {
                 Ok(users) => {
                     for user in &users {
                         // Only whom we asked for; the event's id comes from the follow that made us ask.
@@ -212,7 +214,8 @@ impl Engine {
                     }
                     Asked::Answered
                 }
-                Err(error) => {
+                Err(AnswerError::Malformed) => Asked::Failed,
+                Err(AnswerError::Refused(error)) => {
                     error_class = Some(error.class());
                     match error.class() {
                         Class::Token => {
@@ -230,7 +233,7 @@ impl Engine {
         if let Some(class) = error_class {
             self.count(Metric::ApiError {
                 account: id,
-                class: class.label(),
+                class: class.name(),
             });
         }
         if given_up > 0 {

@@ -32,8 +32,6 @@
 )]
 
 mod admit;
-#[allow(missing_docs)]
-mod api_stub;
 mod backoff;
 pub mod claims;
 pub mod config;

@@ -10,12 +10,12 @@
 
 use std::collections::VecDeque;
 
+use weir_protocol::api::MAX_BATCH;
+
 use crate::backoff::Backoff;
 use crate::config::Limits;
 use crate::outbox::Follower;
 
-/// Most openids in one call. Source: wechat-protocol 6.2.
-const MAX_BATCH: usize = 100;
 /// How often one follower is asked for.
 const MAX_TRIES: u8 = 5;
 const BACKOFF: Backoff = Backoff {

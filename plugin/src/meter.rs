@@ -58,7 +58,7 @@ impl Meter {
     pub(crate) fn flush(&mut self) {
         for series in self.series.values_mut() {
             let pending = std::mem::take(&mut series.pending);
-            if let (1.. | ..0, Some(id)) = (pending, series.id) {
+            if let Some(id) = series.id.filter(|_| pending != 0) {
                 host::increment_metric(id, pending);
             }
         }

@@ -17,11 +17,14 @@ fn a_url_is_verified_by_echoing_the_string_and_nothing_else() {
     );
 }
 
+/// Makes a request that is to be refused: method, query, body.
+type BadRequest = Box<dyn Fn(&mut World) -> (Method, String, String)>;
+
 /// Every bad request is refused with the same words, and counted by its class.
 #[test]
 fn a_stranger_learns_nothing_from_a_refusal() {
     let body = text(1, "hi");
-    let cases: Vec<(&str, Box<dyn Fn(&mut World) -> (Method, String, String)>)> = vec![
+    let cases: Vec<(&str, BadRequest)> = vec![
         (
             "refused_signature",
             Box::new(|w| {

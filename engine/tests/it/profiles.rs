@@ -82,7 +82,7 @@ fn a_wrong_secret_is_said_and_not_hammered() {
     world.run(60_000);
     assert!(world.api.token_fetches <= 4, "{}", world.api.token_fetches);
     assert!(
-        world.logs.iter().any(|line| line.contains("errcode=40125")),
+        world.logs.iter().any(|line| line.contains("errcode 40125")),
         "{:?}",
         world.logs
     );

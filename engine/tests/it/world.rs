@@ -84,7 +84,7 @@ impl SharedData for Table {
             && self
                 .conflict_every
                 .borrow()
-                .is_some_and(|n| *self.writes.borrow() % n == 0)
+                .is_some_and(|n| self.writes.borrow().is_multiple_of(n))
         {
             return Err(SetError::Conflict);
         }
@@ -366,7 +366,7 @@ impl World {
                 if std::mem::take(&mut self.workers[worker].woken) {
                     self.handle(worker, Input::Woken);
                 }
-                if (now + worker as u64 * 7) % TICK_MS == 0 {
+                if (now + worker as u64 * 7).is_multiple_of(TICK_MS) {
                     self.handle(worker, Input::Tick);
                 }
             }
