@@ -57,7 +57,7 @@ pub(crate) fn push(account: &Account, id: EventId, push: &Push<'_>, now: Now) ->
             None => (TYPE_MESSAGE, push.msg_type()),
         },
     };
-    let subject = push.from_user_name();
+    let subject = push.openid();
     write(&CloudEvent {
         specversion: "1.0".into(),
         id: id.as_str().into(),

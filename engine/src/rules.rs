@@ -107,7 +107,7 @@ impl When {
 impl Answer {
     fn build(&self, push: &Push<'_>, kind: &Kind<'_>) -> Reply<'static> {
         let value = |placeholder| match placeholder {
-            Placeholder::OpenId => Some(push.from_user_name()),
+            Placeholder::OpenId => Some(push.openid()),
             Placeholder::Scene => scene_of(kind),
             Placeholder::Content => match kind {
                 Kind::Text { content } => Some(*content),
