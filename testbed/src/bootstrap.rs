@@ -44,7 +44,7 @@ impl Bootstrap {
 
     fn parse(text: &str) -> Result<Self> {
         Ok(Self {
-            document: serde_saphyr::from_str(text)?,
+            document: serde_yaml_ng::from_str(text)?,
         })
     }
 

@@ -316,9 +316,8 @@ impl Envoy {
     }
 
     /// The process, for its pid and its files.
-    #[must_use]
-    pub fn process(&self) -> &Process {
-        &self.process
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
     }
 
     /// Where the admin door is.
@@ -411,14 +410,6 @@ impl Envoy {
             .context("no VmRSS")?;
         let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib * 1024)
-    }
-
-    /// Whether it still runs.
-    ///
-    /// # Errors
-    /// The system would not tell.
-    pub fn is_running(&mut self) -> Result<bool> {
-        self.process.is_running()
     }
 }
 

@@ -1,12 +1,13 @@
 //! The store and the simulator as programs of their own.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use crate::bootstrap::Bootstrap;
 use crate::process::Process;
 
 /// How long a program may take until it listens.
@@ -43,9 +44,8 @@ impl Store {
     }
 
     /// The process, for its pid and its files.
-    #[must_use]
-    pub fn process(&self) -> &Process {
-        &self.process
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
     }
 
     /// Ends it in order: what it was given is on disk.
@@ -56,6 +56,121 @@ impl Store {
         let status = self.process.stop()?;
         ensure!(status.success(), "the store ended with {status}");
         Ok(())
+    }
+}
+
+/// A running `weir-sim api` over TLS, ended when this is dropped.
+#[derive(Debug)]
+pub struct Api {
+    process: Process,
+    address: SocketAddr,
+    control: SocketAddr,
+    ca: PathBuf,
+}
+
+impl Api {
+    /// Starts the program for the accounts in `accounts`, on free ports, with a fresh authority whose certificate is
+    /// written to `ca.pem` in `dir`.
+    ///
+    /// # Errors
+    /// It cannot be started or does not listen; the message quotes its log.
+    pub fn start(program: &Path, dir: &Path, accounts: &Path) -> Result<Self> {
+        let ca = dir.join("ca.pem");
+        let mut command = Command::new(program);
+        command.args([
+            "api",
+            "--listen",
+            "127.0.0.1:0",
+            "--control",
+            "127.0.0.1:0",
+            "--tls",
+        ]);
+        command
+            .arg("--ca-out")
+            .arg(&ca)
+            .arg("--account-file")
+            .arg(accounts);
+        let mut process = Process::start("api", command, dir)?;
+        let ready = |line: &str| {
+            let address = |name: &str| {
+                line.split_whitespace()
+                    .find_map(|word| word.strip_prefix(name)?.parse().ok())
+            };
+            Some((address("api=https://")?, address("control=http://")?))
+        };
+        let (address, control) = process.wait_for_line("its addresses", START_LIMIT, ready)?;
+        Ok(Self {
+            process,
+            address,
+            control,
+            ca,
+        })
+    }
+
+    /// Where the API listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where its control API listens, plain HTTP.
+    #[must_use]
+    pub fn control(&self) -> SocketAddr {
+        self.control
+    }
+
+    /// The certificate to trust, PEM.
+    #[must_use]
+    pub fn ca(&self) -> &Path {
+        &self.ca
+    }
+
+    /// The process, for its pid and its files.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+/// A running `weir-host`, the wasmtime host, ended when this is dropped.
+#[derive(Debug)]
+pub struct WasmHost {
+    process: Process,
+    push: SocketAddr,
+}
+
+impl WasmHost {
+    /// Writes `bootstrap` to `host.json` in `dir` and starts the program on it.
+    ///
+    /// # Errors
+    /// It cannot be started or does not listen; the message quotes its log.
+    pub fn start(
+        program: &Path,
+        bootstrap: &Bootstrap,
+        dir: &Path,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self> {
+        let config = dir.join("host.json");
+        bootstrap.write(&config)?;
+        let mut command = Command::new(program);
+        command
+            .arg("--config")
+            .arg(&config)
+            .envs(environment)
+            .current_dir(dir);
+        let mut process = Process::start("host", command, dir)?;
+        let push = process.wait_for_line("its address", START_LIMIT, address_in)?;
+        Ok(Self { process, push })
+    }
+
+    /// Where pushes go.
+    #[must_use]
+    pub fn push_address(&self) -> SocketAddr {
+        self.push
+    }
+
+    /// The process, for its pid and its files.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
     }
 }
 

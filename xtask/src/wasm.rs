@@ -31,6 +31,11 @@ pub(crate) fn build(layout: &Layout) -> Result<()> {
             .join("wasm")
             .join("weir.wasm");
         let finished = finish(&compiled)?;
+        ensure!(
+            finished.len() <= MAX_BYTES,
+            "the module has {} bytes, {MAX_BYTES} are allowed",
+            finished.len()
+        );
         // Renamed into place: an Envoy that is running may be reading the old one.
         let beside = layout.target().join("weir.wasm.new");
         fs::write(&beside, &finished)?;
@@ -40,7 +45,6 @@ pub(crate) fn build(layout: &Layout) -> Result<()> {
             layout.wasm().display(),
             finished.len()
         ));
-        ensure!(finished.len() <= MAX_BYTES, "the module is too large");
         Ok(())
     })
 }

@@ -72,7 +72,7 @@ fn what_weir_does_not_answer_is_not_found_and_the_query_stays_out_of_the_log() -
     let Some(world) = World::new("not-found")? else {
         return Ok(());
     };
-    let envoy = world.start()?;
+    let mut envoy = world.start()?;
     let url = format!("http://{}/elsewhere?echostr=secret", envoy.push_address()?);
     let agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
