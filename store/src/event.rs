@@ -40,6 +40,14 @@ pub struct NewEvent {
     pub fact: Option<Fact>,
 }
 
+impl NewEvent {
+    /// Whether it is of one of Weir's own types, but its data is not what that type promises.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.kind.starts_with("weir.") && self.fact.is_none()
+    }
+}
+
 /// What cannot be stored, ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {

@@ -1,7 +1,32 @@
 //! The store: takes Weir's events, keeps them, and answers questions about accounts, users and messages.
+//!
+//! # The way of an event
+//! [`routes`](server::router) → `body` cuts the request → [`event`] reads each, and [`fact`] what it tells →
+//! [`ingest`] gathers requests into one transaction → [`repo`] writes the log, and the projections that [`fold`]
+//! computes. The sender is answered when all of it is durable.
+//!
+//! # What it promises
+//! - An event is named by `source` and `id`, and counts once, however often and wherever it is sent.
+//! - 2xx comes after the commit is durable. After 503 the sender sends again.
+//! - The projections depend on the events alone, not on the order they came in.
+//!
+//! # Out of scope
+//! WeChat's formats beyond the fields that projections use; deciding or sending anything; TLS and authorization
+//! beyond one bearer token (a gateway stands in front).
+
+mod auth;
+mod body;
+pub mod config;
 pub mod cursor;
+pub mod error;
 pub mod event;
 pub mod fact;
 pub mod fold;
+pub mod ingest;
 mod lenient;
+pub mod metrics;
 pub mod repo;
+mod routes;
+pub mod server;
+
+pub use server::{AppState, Store, router, serve};

@@ -1,0 +1,201 @@
+//! How a store is run: flags, or the environment variables beside them.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use clap::{Args, Parser};
+
+use crate::repo::Settings;
+
+/// Takes Weir's events, keeps them, and answers questions about accounts, users and messages.
+#[derive(Clone, Parser)]
+#[command(name = "weir-store", version)]
+pub struct Config {
+    /// Address to listen on; port 0 takes a free one, which is then printed.
+    #[arg(long, env = "WEIR_STORE_LISTEN", default_value = "127.0.0.1:8090")]
+    pub listen: SocketAddr,
+
+    /// Where to keep it all: sqlite:<path>, or postgres://user:password@host/database.
+    #[arg(
+        long,
+        env = "WEIR_STORE_DATABASE",
+        default_value = "sqlite:weir.db",
+        hide_env_values = true
+    )]
+    pub database: String,
+
+    /// Name of the environment variable that holds the token every request to /v1 must then bear.
+    #[arg(long, env = "WEIR_STORE_BEARER_TOKEN_ENV", value_name = "NAME")]
+    pub bearer_token_env: Option<String>,
+
+    /// The bounds.
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The database's URL can hold a password.
+        formatter
+            .debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("bearer_token_env", &self.bearer_token_env)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    /// A store on a free port of the loopback with this database, and defaults otherwise.
+    #[must_use]
+    pub fn local(database: impl Into<String>) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            database: database.into(),
+            bearer_token_env: None,
+            limits: Limits::default(),
+        }
+    }
+
+    /// Reads the token that requests must bear, if one is demanded.
+    ///
+    /// # Errors
+    /// The variable is not set, or empty: a store that was meant to be closed must not be open.
+    pub fn bearer_token(&self) -> anyhow::Result<Option<String>> {
+        let Some(name) = &self.bearer_token_env else {
+            return Ok(None);
+        };
+        let token = std::env::var(name)
+            .with_context(|| format!("the bearer token's variable {name} cannot be read"))?;
+        ensure!(
+            !token.is_empty(),
+            "the bearer token's variable {name} is empty"
+        );
+        Ok(Some(token))
+    }
+}
+
+/// Declares the limits once: as flags with their defaults, and as [`Default`].
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])* $name:ident: $kind:ty = $default:literal, $env:literal;)*) => {
+        /// The bounds of a store, each with its unit in its name.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+        pub struct Limits {
+            $($(#[doc = $doc])* #[arg(long, env = $env, default_value_t = $default)] pub $name: $kind,)*
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)* }
+            }
+        }
+    };
+}
+
+limits! {
+    /// Largest request body; a larger one is answered 413.
+    max_body_bytes: usize = 8_388_608, "WEIR_STORE_MAX_BODY_BYTES";
+    /// Most events in one request; more are answered 413.
+    max_batch_events: usize = 1_000, "WEIR_STORE_MAX_BATCH_EVENTS";
+    /// Largest single event; a larger one is rejected by name.
+    max_event_bytes: usize = 1_048_576, "WEIR_STORE_MAX_EVENT_BYTES";
+    /// Most events waiting for their commit; beyond, requests are answered 503.
+    max_queued_events: usize = 20_000, "WEIR_STORE_MAX_QUEUED_EVENTS";
+    /// Most bytes of requests waiting for their commit; beyond, requests are answered 503.
+    max_queued_bytes: usize = 67_108_864, "WEIR_STORE_MAX_QUEUED_BYTES";
+    /// Events after which a commit takes in no further request.
+    max_commit_events: usize = 2_000, "WEIR_STORE_MAX_COMMIT_EVENTS";
+    /// How long a commit waits for company when the last one had some; 0: never.
+    commit_delay_ms: u64 = 2, "WEIR_STORE_COMMIT_DELAY_MS";
+    /// Connections that read.
+    read_connections: usize = 4, "WEIR_STORE_READ_CONNECTIONS";
+    /// How long to wait for the database.
+    database_timeout_ms: u64 = 5_000, "WEIR_STORE_DATABASE_TIMEOUT_MS";
+    /// How long a request may take, its body included.
+    request_timeout_ms: u64 = 30_000, "WEIR_STORE_REQUEST_TIMEOUT_MS";
+    /// How long, when told to end, to wait for requests that were begun.
+    shutdown_grace_ms: u64 = 10_000, "WEIR_STORE_SHUTDOWN_GRACE_MS";
+}
+
+impl Limits {
+    /// Checks that a request within its own limits can ever be taken.
+    ///
+    /// # Errors
+    /// A limit is 0, or one rules out what another allows; all such are named.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let problems: Vec<&str> = [
+            (self.max_batch_events == 0, "max-batch-events is 0"),
+            (self.max_commit_events == 0, "max-commit-events is 0"),
+            (self.read_connections == 0, "read-connections is 0"),
+            (self.database_timeout_ms == 0, "database-timeout-ms is 0"),
+            (self.request_timeout_ms == 0, "request-timeout-ms is 0"),
+            (
+                self.max_queued_events < self.max_batch_events,
+                "max-queued-events is less than max-batch-events",
+            ),
+            (
+                self.max_queued_bytes < self.max_body_bytes,
+                "max-queued-bytes is less than max-body-bytes",
+            ),
+            (
+                self.max_queued_bytes.max(self.max_queued_events) > u32::MAX as usize,
+                "max-queued-bytes or max-queued-events is beyond 4294967295",
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(is_wrong, problem)| is_wrong.then_some(problem))
+        .collect();
+        ensure!(
+            problems.is_empty(),
+            "the limits do not fit: {}",
+            problems.join("; ")
+        );
+        Ok(())
+    }
+
+    /// What concerns the database.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        Settings {
+            read_connections: self.read_connections,
+            timeout: Duration::from_millis(self.database_timeout_ms),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_are_well_formed_and_default_to_the_defaults() {
+        Config::command().debug_assert();
+        let config = Config::parse_from(["weir-store"]);
+        assert_eq!(config.limits, Limits::default());
+        config.limits.check().unwrap();
+    }
+
+    #[test]
+    fn limits_that_rule_each_other_out_are_all_named() {
+        let limits = Limits {
+            read_connections: 0,
+            max_queued_events: 1,
+            ..Limits::default()
+        };
+        let error = limits.check().unwrap_err().to_string();
+        assert!(
+            error.contains("read-connections") && error.contains("max-queued-events"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let config = Config::local("postgres://weir:hunter2@localhost/weir");
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,177 @@
+//! What the store counts, in the names Prometheus sees. No metric has a label that a sender can invent.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+/// Media type of [`Metrics::render`]. Source: OpenMetrics 1.0.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What became of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+/// A request, as far as it is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabel {
+    method: &'static str,
+    /// The route's pattern, never the path.
+    route: String,
+    status: u16,
+}
+
+/// Events counted as waiting, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    gauge: Gauge,
+    events: i64,
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.gauge.dec_by(self.events);
+    }
+}
+
+/// The store's counters.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    events: Family<ResultLabel, Counter>,
+    unread: Counter,
+    commits: Family<ResultLabel, Counter>,
+    commit_events: Histogram,
+    commit_seconds: Histogram,
+    queue_events: Gauge,
+    requests: Family<RequestLabel, Counter>,
+    request_seconds: Histogram,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("weir_store"),
+            events: Family::default(),
+            unread: Counter::default(),
+            commits: Family::default(),
+            commit_events: Histogram::new(exponential_buckets(1.0, 2.0, 13)),
+            commit_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 15)),
+            queue_events: Gauge::default(),
+            requests: Family::default(),
+            request_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 15)),
+        };
+        let registry = &mut metrics.registry;
+        registry.register(
+            "events",
+            "Events taken, by what became of them: created, duplicate, rejected, or failed with the database",
+            metrics.events.clone(),
+        );
+        registry.register(
+            "events_unread",
+            "Events of Weir's own types whose data is not what the type promises: kept in the log only",
+            metrics.unread.clone(),
+        );
+        registry.register(
+            "commits",
+            "Commits, by result: done or failed",
+            metrics.commits.clone(),
+        );
+        registry.register(
+            "commit_events",
+            "Events per commit",
+            metrics.commit_events.clone(),
+        );
+        registry.register(
+            "commit_seconds",
+            "Time from the beginning of a commit until it is durable",
+            metrics.commit_seconds.clone(),
+        );
+        registry.register(
+            "queue_events",
+            "Events waiting for their commit, those being committed included",
+            metrics.queue_events.clone(),
+        );
+        registry.register(
+            "http_requests",
+            "Requests, by route and status",
+            metrics.requests.clone(),
+        );
+        registry.register(
+            "http_request_seconds",
+            "Time from a request's headers to the answer's",
+            metrics.request_seconds.clone(),
+        );
+        metrics
+    }
+}
+
+impl Metrics {
+    /// Counts events by what became of them.
+    pub(crate) fn events(&self, result: &'static str, count: usize) {
+        if count > 0 {
+            self.events
+                .get_or_create(&ResultLabel { result })
+                .inc_by(count as u64);
+        }
+    }
+
+    /// Counts an event whose data could not be read.
+    pub(crate) fn unread(&self) {
+        self.unread.inc();
+    }
+
+    /// Counts a commit that was made durable.
+    pub(crate) fn committed(&self, events: usize, took: Duration) {
+        self.commits
+            .get_or_create(&ResultLabel { result: "done" })
+            .inc();
+        self.commit_events.observe(events as f64);
+        self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts a commit that failed.
+    pub(crate) fn failed_to_commit(&self) {
+        self.commits
+            .get_or_create(&ResultLabel { result: "failed" })
+            .inc();
+    }
+
+    /// Notes events in the queue, for as long as the answer is kept.
+    pub(crate) fn queued(&self, events: usize) -> Queued {
+        let events = i64::try_from(events).unwrap_or(i64::MAX);
+        self.queue_events.inc_by(events);
+        Queued {
+            gauge: self.queue_events.clone(),
+            events,
+        }
+    }
+
+    /// Counts a request.
+    pub(crate) fn request(&self, method: &'static str, route: String, status: u16, took: Duration) {
+        self.requests
+            .get_or_create(&RequestLabel {
+                method,
+                route,
+                status,
+            })
+            .inc();
+        self.request_seconds.observe(took.as_secs_f64());
+    }
+
+    /// All of it, as Prometheus reads it.
+    ///
+    /// # Errors
+    /// None in practice: a `String` takes whatever is written to it.
+    pub fn render(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,136 @@
+//! `/v1/events`: the one door in, and the log behind it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use serde::Deserialize;
+use weir_store_api::read::{Page, StoredEvent};
+use weir_store_api::{BatchAnswer, EventResult, EventStatus};
+
+use super::{Parameters, slice};
+use crate::body::{self, Shape};
+use crate::cursor::Order;
+use crate::error::Error;
+use crate::event::{self, NewEvent};
+use crate::ingest::{Outcome, Refusal};
+use crate::repo::Stored;
+use crate::repo::select::{self, EventFilter};
+use crate::server::AppState;
+
+/// `POST /v1/events`: stores one event or a batch. 200 means that each is durable, or refused by name.
+pub(crate) async fn ingest(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<BatchAnswer>, Error> {
+    let shape = body::shape(&headers)?;
+    let patience = Duration::from_millis(state.limits.request_timeout_ms);
+    let body = body::read(body, state.limits.max_body_bytes, patience).await?;
+    let (mut results, events) = read(&state, &body, shape)?;
+    let bytes = body.len();
+    drop(body);
+
+    let count = events.len();
+    let outcomes = state
+        .ingest
+        .store(events, bytes)
+        .await
+        .map_err(|refusal| match refusal {
+            Refusal::Full => Error::QueueFull,
+            Refusal::Ending => Error::ShuttingDown,
+            Refusal::Failed => {
+                state.metrics.events("failed", count);
+                Error::DatabaseUnavailable
+            }
+        })?;
+    let mut outcomes = outcomes.into_iter();
+    for result in &mut results {
+        if result.status == EventStatus::Rejected {
+            continue;
+        }
+        match outcomes.next() {
+            Some(Outcome::Stored(Stored::Created)) => {}
+            Some(Outcome::Stored(Stored::Duplicate)) => result.status = EventStatus::Duplicate,
+            Some(Outcome::Refused) => {
+                result.status = EventStatus::Rejected;
+                result.reason = Some("the database cannot hold it".to_owned());
+            }
+            None => return Err(Error::Internal),
+        }
+    }
+    for (status, name) in [
+        (EventStatus::Created, "created"),
+        (EventStatus::Duplicate, "duplicate"),
+        (EventStatus::Rejected, "rejected"),
+    ] {
+        let count = results
+            .iter()
+            .filter(|result| result.status == status)
+            .count();
+        state.metrics.events(name, count);
+    }
+    Ok(Json(BatchAnswer { results }))
+}
+
+/// A result for each event of the body, as if all that can be stored were new; and the events that can be.
+fn read(
+    state: &AppState,
+    body: &Bytes,
+    shape: Shape,
+) -> Result<(Vec<EventResult>, Vec<NewEvent>), Error> {
+    let raw = body::split(body, shape, state.limits.max_batch_events)?;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+    let mut results = Vec::with_capacity(raw.len());
+    let mut events = Vec::with_capacity(raw.len());
+    for raw in raw {
+        match event::read(raw, state.limits.max_event_bytes, now_ms) {
+            Ok(event) => {
+                if event.is_unread() {
+                    state.metrics.unread();
+                }
+                results.push(EventResult {
+                    id: event.id.clone(),
+                    status: EventStatus::Created,
+                    reason: None,
+                });
+                events.push(event);
+            }
+            Err(rejection) => results.push(rejection.into()),
+        }
+    }
+    Ok((results, events))
+}
+
+/// Which events.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListParameters {
+    /// Concerning this account.
+    account: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// 1 to 200; 50.
+    limit: Option<usize>,
+}
+
+/// `GET /v1/events`: the log, last stored first.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    Parameters(parameters): Parameters<ListParameters>,
+) -> Result<Json<Page<StoredEvent>>, Error> {
+    let filter = EventFilter {
+        account: parameters.account,
+    };
+    let slice = slice(
+        Order::Events,
+        parameters.cursor.as_deref(),
+        parameters.limit,
+    )?;
+    Ok(Json(select::events(&*state.repo, &filter, slice).await?))
+}

@@ -1,0 +1,166 @@
+//! The HTTP server: its routes, what surrounds them, its beginning and its end.
+
+use std::any::Any;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::Method;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::serve::ListenerExt;
+use futures_util::FutureExt;
+use tokio::net::TcpListener;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::auth::require_bearer;
+use crate::config::{Config, Limits};
+use crate::error::Error;
+use crate::ingest::{Ingest, Writer};
+use crate::metrics::Metrics;
+use crate::repo::{self, Repo};
+use crate::routes::{accounts, events, health, messages, metrics, users};
+
+/// What every request can reach.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    pub(crate) repo: Arc<dyn Repo>,
+    pub(crate) ingest: Ingest,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) limits: Limits,
+    pub(crate) bearer_token: Option<Arc<str>>,
+}
+
+impl AppState {
+    /// The state of a store on this database, and its writer, which must be told to finish in the end.
+    #[must_use]
+    pub fn new(
+        repo: Arc<dyn Repo>,
+        limits: Limits,
+        bearer_token: Option<String>,
+    ) -> (Self, Writer) {
+        let metrics = Arc::new(Metrics::default());
+        let (ingest, writer) = Ingest::start(Arc::clone(&repo), limits, Arc::clone(&metrics));
+        let state = Self {
+            repo,
+            ingest,
+            metrics,
+            limits,
+            bearer_token: bearer_token.map(Into::into),
+        };
+        (state, writer)
+    }
+}
+
+/// The store's routes. Everything under `/v1` may demand the bearer token; `/healthz` and `/metrics`, which tell
+/// nothing about anybody, never do.
+pub fn router(state: AppState) -> Router {
+    let api = Router::new()
+        .route("/v1/events", get(events::list).post(events::ingest))
+        .route("/v1/accounts", get(accounts::list))
+        .route("/v1/users", get(users::list))
+        .route("/v1/users/{account}/{openid}", get(users::show))
+        .route("/v1/messages", get(messages::list))
+        .route_layer(from_fn_with_state(state.clone(), require_bearer));
+    Router::new()
+        .merge(api)
+        .route("/healthz", get(health::show))
+        .route("/metrics", get(metrics::show))
+        .fallback(async || Error::NotFound("there is nothing at this path"))
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(state.clone(), count))
+        .with_state(state)
+}
+
+/// Answers a request whose handler panicked. The panic hook has reported it.
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    Error::Internal.into_response()
+}
+
+/// Counts every request by its route and status.
+async fn count(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    // What a sender invents must not become a label.
+    let method = match *request.method() {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::HEAD => "HEAD",
+        _ => "other",
+    };
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or_else(|| "unmatched".to_owned(), |route| route.as_str().to_owned());
+    let response = next.run(request).await;
+    let status = response.status().as_u16();
+    state
+        .metrics
+        .request(method, route, status, begun.elapsed());
+    response
+}
+
+/// A store whose database is open and migrated, ready to serve.
+#[derive(Debug)]
+pub struct Store {
+    state: AppState,
+    writer: Writer,
+}
+
+impl Store {
+    /// Opens and migrates the database.
+    ///
+    /// # Errors
+    /// The configuration makes no sense, or the database cannot be used.
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        config.limits.check()?;
+        let token = config.bearer_token()?;
+        let repo = repo::open(&config.database, config.limits.settings()).await?;
+        let (state, writer) = AppState::new(repo, config.limits, token);
+        Ok(Self { state, writer })
+    }
+
+    /// Serves until `shutdown` is done; then accepts nothing more, answers what was begun, commits what was taken.
+    ///
+    /// # Errors
+    /// The listener failed.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let grace = Duration::from_millis(self.state.limits.shutdown_grace_ms);
+        let shutdown = shutdown.shared();
+        // An answer is small and awaited.
+        let listener = listener.tap_io(|connection| {
+            if let Err(error) = connection.set_nodelay(true) {
+                tracing::debug!(%error, "cannot set TCP_NODELAY");
+            }
+        });
+        let server =
+            axum::serve(listener, router(self.state)).with_graceful_shutdown(shutdown.clone());
+        let served = tokio::select! {
+            served = server.into_future() => served,
+            () = async { shutdown.await; tokio::time::sleep(grace).await } => {
+                tracing::warn!("some requests did not end in time; what they handed in is committed, not answered");
+                Ok(())
+            }
+        };
+        self.writer.finish().await;
+        tracing::info!("everything taken is committed");
+        Ok(served?)
+    }
+}
+
+/// Opens a store and serves it; see [`Store`].
+///
+/// # Errors
+/// See [`Store::open`] and [`Store::serve`].
+pub async fn serve(
+    config: &Config,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    Store::open(config).await?.serve(listener, shutdown).await
+}
