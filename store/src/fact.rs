@@ -278,9 +278,9 @@ fn profile(event: Attributes<'_>, data: &str) -> Option<Fact> {
         tagid_list: user
             .tagid_list
             .and_then(|list| serde_json::from_str(list.get()).ok()),
-        subscribe_scene: user.subscribe_scene.into_text().and_then(identifier),
+        subscribe_scene: user.subscribe_scene.into_text().filter(is_short),
         qr_scene: user.qr_scene.int(),
-        qr_scene_str: user.qr_scene_str.into_text().and_then(identifier),
+        qr_scene_str: user.qr_scene_str.into_text().filter(is_short),
     };
     Some(Fact {
         account: account(&data.account)?,
@@ -299,9 +299,13 @@ fn account(name: &str) -> Option<String> {
         .then(|| name.to_owned())
 }
 
-/// A text short enough to be looked for.
+/// A name that can be looked for: neither empty nor too long for an index.
 fn identifier(text: String) -> Option<String> {
-    (!text.is_empty() && text.len() <= ID_MAX_BYTES).then_some(text)
+    Some(text).filter(|text| !text.is_empty() && is_short(text))
+}
+
+fn is_short(text: &String) -> bool {
+    text.len() <= ID_MAX_BYTES
 }
 
 #[cfg(test)]

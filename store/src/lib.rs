@@ -28,5 +28,7 @@ pub mod metrics;
 pub mod repo;
 mod routes;
 pub mod server;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use server::{AppState, Store, router, serve};

@@ -164,8 +164,13 @@ impl Repo for Postgres {
             _ => RepoError::Unavailable("all readers are busy".to_owned()),
         })?;
         let statement = client.prepare_cached(statement).await.map_err(error)?;
+        // PostgreSQL's text cannot hold U+0000: nothing stored equals a text that does.
+        let can_match = |cells: &&Vec<Cell>| {
+            let has_nul = |cell: &Cell| matches!(cell, Cell::Text(text) if text.contains('\0'));
+            !cells.iter().any(has_nul)
+        };
         // All branches are on their way at once.
-        let branches = parameters.iter().map(|cells| {
+        let branches = parameters.iter().filter(can_match).map(|cells| {
             let cells: Vec<_> = cells
                 .iter()
                 .map(|cell| cell as &(dyn ToSql + Sync))
