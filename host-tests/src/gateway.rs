@@ -42,7 +42,8 @@ pub trait Gateway: Sized + Send + Sync + 'static {
     /// Where pushes go.
     fn address(&self) -> SocketAddr;
 
-    /// The sum of Weir's counters and gauges whose names start with `prefix`, say `weir.dedup_hits.`.
+    /// The sum of Weir's counters and gauges whose names start with `prefix`, say `weir.dedup_hits.`. What
+    /// happened a moment ago may not be in it yet.
     ///
     /// # Errors
     /// The gateway does not answer.

@@ -212,6 +212,21 @@ impl<G: Gateway> World<G> {
         Ok(page.items)
     }
 
+    /// Waits until Weir's metrics whose names start with `prefix` sum up to exactly `expected`: they are counted in each
+    /// worker first and told to the gateway a moment later.
+    ///
+    /// # Errors
+    /// They never do, or the gateway does not answer.
+    pub async fn counts(&self, prefix: &str, expected: u64) -> Result<()> {
+        let mut last = 0;
+        let look = async || {
+            last = self.gateway.metric(prefix)?;
+            Ok((last == expected).then_some(()))
+        };
+        let counted = eventually(&format!("{prefix} is {expected}"), look).await;
+        counted.with_context(|| format!("it is {last}"))
+    }
+
     async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
         let target = Target::parse(&format!("http://{}", self.store_address))?;
         let response = http::exchange(&target, &Request::new("GET", path)).await?;
