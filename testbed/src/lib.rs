@@ -1,7 +1,6 @@
 //! The programs of a run, found, configured for loopback, started and surely stopped.
 //!
-//! A run of Weir is several programs: Envoy (or the wasmtime host), the store, WeChat's simulator, at times
-//! PostgreSQL. `cargo xtask run`, the host tests and the bench all need them, and need the same of them: the
+//! A run of Weir is several programs: Envoy (or the wasmtime host), the store, WeChat's simulator. `cargo xtask run`, the host tests and the bench all need them, and need the same of them: the
 //! repository's own `envoy.yaml` with nothing changed but addresses, files and the plugin's own configuration;
 //! ports chosen by the kernel; an end to every child, also when a test panics. That is all this crate does.
 //!
@@ -12,8 +11,7 @@
 //! | [`envoy`]     | Envoy: found or fetched, started, asked through its admin door |
 //! | [`bootstrap`] | `envoy.yaml`, rendered for loopback |
 //! | [`stats`]     | a snapshot of Envoy's numbers |
-//! | [`programs`]  | the store and the simulator |
-//! | [`postgres`]  | a private PostgreSQL for the length of a test |
+//! | [`programs`]  | the store, the simulator, the wasmtime host |
 //!
 //! # Bounds
 //! Every wait has a deadline and says, when it passes, what was waited for and where the log is.
@@ -24,7 +22,6 @@
 pub mod bootstrap;
 pub mod envoy;
 pub mod layout;
-pub mod postgres;
 pub mod process;
 pub mod programs;
 pub mod stats;

@@ -49,7 +49,6 @@ pub struct Process {
     child: Child,
     out: PathBuf,
     err: PathBuf,
-    stop_signal: Signal,
 }
 
 impl Process {
@@ -78,15 +77,7 @@ impl Process {
             child,
             out,
             err,
-            stop_signal: Signal::SIGTERM,
         })
-    }
-
-    /// Asks the child to end by SIGINT instead: for PostgreSQL, SIGTERM means to wait for its clients.
-    #[must_use]
-    pub(crate) fn stopped_by_interrupt(mut self) -> Self {
-        self.stop_signal = Signal::SIGINT;
-        self
     }
 
     /// The child's pid.
@@ -167,7 +158,7 @@ impl Process {
     /// The system refused.
     pub fn terminate(&self) -> Result<()> {
         let pid = i32::try_from(self.child.id()).context("a pid fits i32")?;
-        kill(Pid::from_raw(pid), self.stop_signal)
+        kill(Pid::from_raw(pid), Signal::SIGTERM)
             .with_context(|| format!("cannot signal {}", self.name))
     }
 

@@ -1,20 +1,17 @@
 //! `cargo xtask test`: every test there is, against real parts.
 //!
-//! The tests of the crates need nothing but cargo, except that the store's also run on PostgreSQL and that the host
-//! tests need the built module, the programs and Envoy. Those are made ready here and named to the tests by
-//! environment variables, so that plain `cargo test` in one crate still works for whoever sets them.
+//! The tests of the crates need nothing but cargo. The store's also run on a PostgreSQL server, which they start by
+//! themselves where one is installed. The host tests need the built module, the programs and Envoy; those are made ready
+//! here.
 
 use anyhow::{Context, Result, bail, ensure};
 use weir_testbed::envoy;
 use weir_testbed::layout::Layout;
-use weir_testbed::postgres::{Postgres, Programs};
 
 use crate::{HELP, cargo, say, wasm};
 
-/// URL of the PostgreSQL that the store's suite may create databases in.
-const POSTGRES_URL: &str = "WEIR_TEST_POSTGRES_URL";
-/// Set to `1`, tests that need PostgreSQL are left out.
-const WITHOUT_POSTGRES: &str = "WEIR_TEST_WITHOUT_POSTGRES";
+/// Set to `1`, the store's tests on PostgreSQL are left out; its suite finds or starts a server by itself.
+const WITHOUT_POSTGRES: &str = "WEIR_WITHOUT_POSTGRES";
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -80,29 +77,9 @@ pub(crate) fn test(layout: &Layout, options: &Options) -> Result<()> {
         command.env("ENVOY", envoy.path);
     }
 
-    // Kept until the tests are over.
-    let mut _server = None;
     if options.without_postgres {
         say::loudly("Tests on PostgreSQL are left out (--without-postgres).");
         command.env(WITHOUT_POSTGRES, "1");
-    } else if std::env::var_os(POSTGRES_URL).is_some() {
-        say::step(&format!("PostgreSQL: the one of ${POSTGRES_URL}"));
-    } else {
-        let server = say::timed("PostgreSQL", || {
-            let programs = Programs::find().with_context(|| {
-                format!(
-                    "tests need PostgreSQL: install the server (Debian: `apt-get install postgresql`), or give \
-                     ${POSTGRES_URL}, or --without-postgres"
-                )
-            })?;
-            say::note(&format!(
-                "{} (a server of our own, for the length of the tests)",
-                programs.dir().display()
-            ));
-            Postgres::start(&programs, &layout.emptied("test-postgres")?)
-        })?;
-        command.env(POSTGRES_URL, server.url());
-        _server = Some(server);
     }
 
     say::timed("tests", || {
