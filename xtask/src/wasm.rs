@@ -212,9 +212,9 @@ mod tests {
     #[test]
     fn a_callback_that_weir_does_not_use_goes_with_the_imports_only_it_needed() {
         let mut module = module(
-            &["proxy_on_grpc_receive", "__heap_base"],
-            ("env", "proxy_grpc_send"),
-            &["proxy_on_grpc_receive"],
+            &["proxy_on_downstream_data", "__heap_base"],
+            ("wasi_snapshot_preview1", "sock_send"),
+            &["proxy_on_downstream_data"],
         );
         assert!(checked_imports(&module).is_err());
         reduce(&mut module).expect("all that is needed is there");
@@ -227,7 +227,7 @@ mod tests {
         assert!(
             exports.contains("proxy_on_request_body") && exports.contains(interface::ABI_VERSION)
         );
-        assert!(!exports.contains("proxy_on_grpc_receive") && !exports.contains("__heap_base"));
+        assert!(!exports.contains("proxy_on_downstream_data") && !exports.contains("__heap_base"));
         assert!(
             checked_imports(&module)
                 .expect("no surprise is left")
