@@ -1,10 +1,11 @@
 //! The engine of one root context, and the loop that drives it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use weir_engine::config::Config;
+use weir_engine::time::Now;
 use weir_engine::{Call, CallOutcome, Effect, Engine, Env, Input, LogLevel, Random, StreamId};
 
 use crate::host::{self, Level, Queue, Shared};
@@ -15,6 +16,8 @@ pub(crate) struct Worker {
     root: u32,
     queue: Option<Queue>,
     config: Rc<Config>,
+    /// Unix time less monotonic time, milliseconds, as of the root's last turn.
+    unix_ahead_ms: Cell<i64>,
     state: RefCell<State>,
 }
 
@@ -38,8 +41,9 @@ pub(crate) enum Scope {
 impl Worker {
     pub(crate) fn new(root: u32, queue: Option<Queue>, config: Rc<Config>) -> Self {
         let mut random = Pool::default();
+        let now = host::now();
         let mut env = Env {
-            now: host::now(),
+            now,
             shared: &Shared,
             random: &mut random,
         };
@@ -54,6 +58,7 @@ impl Worker {
             root,
             queue,
             config,
+            unix_ahead_ms: Cell::new(ahead_ms(now)),
             state: RefCell::new(state),
         }
     }
@@ -81,7 +86,7 @@ impl Worker {
             calls,
         } = &mut *state;
         let mut env = Env {
-            now: host::now(),
+            now: self.now(scope),
             shared: &Shared,
             random,
         };
@@ -129,6 +134,21 @@ impl Worker {
         answered
     }
 
+    /// The root reads both clocks; a stream reads one and takes the other from the root's last turn, a tick ago at
+    /// most: a hostcall less per push.
+    fn now(&self, scope: Scope) -> Now {
+        if scope == Scope::Root {
+            let now = host::now();
+            self.unix_ahead_ms.set(ahead_ms(now));
+            return now;
+        }
+        let mono_ms = host::mono_ms();
+        Now {
+            unix_ms: mono_ms.saturating_add_signed(self.unix_ahead_ms.get()),
+            mono_ms,
+        }
+    }
+
     /// The engine's name for the call with this number; the number is forgotten.
     pub(crate) fn call_done(&self, number: u32) -> Option<Call> {
         self.state.try_borrow_mut().ok()?.calls.remove(&number)
@@ -149,6 +169,13 @@ impl Worker {
             }
         }
     }
+}
+
+fn ahead_ms(now: Now) -> i64 {
+    // Both are milliseconds since some origin of our age: the difference fits.
+    now.unix_ms
+        .cast_signed()
+        .wrapping_sub(now.mono_ms.cast_signed())
 }
 
 /// Random bytes, fetched from the host 1 KiB at a time: a hostcall for 16 bytes costs as much as for 1,024.
