@@ -49,11 +49,12 @@ pub trait Gateway: Sized + Send + Sync + 'static {
     /// The gateway does not answer.
     fn metric(&self, prefix: &str) -> Result<u64>;
 
-    /// How many workers have served a connection so far.
+    /// Where to send the `n`th request (from 0), each over a connection of its own, so that every worker gets one;
+    /// `None` once each has.
     ///
     /// # Errors
     /// The gateway does not answer.
-    fn workers_used(&self) -> Result<usize>;
+    fn towards_all_workers(&self, n: u64) -> Result<Option<SocketAddr>>;
 
     /// Replaces the plugin's configuration while the gateway serves, and waits for the verdict. A change that was
     /// rejected is forgotten: the next one starts from what is in force.

@@ -55,14 +55,16 @@ impl Gateway for InEnvoy {
         Ok(block_in_place(|| self.envoy.stats())?.weir(prefix))
     }
 
-    fn workers_used(&self) -> Result<usize> {
+    fn towards_all_workers(&self, _: u64) -> Result<Option<SocketAddr>> {
+        // Envoy alone decides which worker gets a connection; it tells how many each one had.
         let stats = block_in_place(|| self.envoy.stats())?;
-        Ok(stats
+        let used = stats
             .matching("listener.weir_push.worker_")
             .filter(|(name, connections)| {
                 name.ends_with(".downstream_cx_total") && *connections > 0
             })
-            .count())
+            .count();
+        Ok((used < WORKERS as usize).then_some(self.address))
     }
 
     async fn update(&mut self, change: impl FnOnce(&mut Value) + Send) -> Result<Update> {

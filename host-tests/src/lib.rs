@@ -14,8 +14,10 @@
 
 mod gateway;
 mod in_envoy;
+mod in_wasmtime;
 mod world;
 
 pub use gateway::{Gateway, Setup, Update, WORKERS};
 pub use in_envoy::InEnvoy;
+pub use in_wasmtime::InWasmtime;
 pub use world::{Plan, World, eventually, somebody};

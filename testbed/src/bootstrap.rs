@@ -209,13 +209,20 @@ impl Bootstrap {
         Ok(delivered)
     }
 
+    /// The document as JSON text.
+    ///
+    /// # Errors
+    /// None in practice: the document came from text.
+    pub fn json(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(&self.document)?)
+    }
+
     /// Writes the document as JSON; give the file a name that ends in `.json`.
     ///
     /// # Errors
     /// The file system refused.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(&self.document)?;
-        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+        fs::write(path, self.json()?).with_context(|| format!("cannot write {}", path.display()))
     }
 
     fn filter(&mut self) -> Result<&mut Value> {

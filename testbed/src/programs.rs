@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::bootstrap::Bootstrap;
+use crate::bootstrap::{Bootstrap, LISTENER};
 use crate::process::Process;
 
 /// How long a program may take until it listens.
@@ -158,7 +158,14 @@ impl WasmHost {
             .envs(environment)
             .current_dir(dir);
         let mut process = Process::start("host", command, dir)?;
-        let push = process.wait_for_line("its address", START_LIMIT, address_in)?;
+        process.wait_for_line("being ready", START_LIMIT, |line| {
+            (line == "ready").then_some(())
+        })?;
+        // It names its listeners before that.
+        let listener = format!("listener {LISTENER} ");
+        let push = process.wait_for_line("its address", START_LIMIT, |line| {
+            line.strip_prefix(&listener)?.parse().ok()
+        })?;
         Ok(Self { process, push })
     }
 

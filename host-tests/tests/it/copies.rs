@@ -42,17 +42,24 @@ pub(crate) async fn a_copy_on_another_worker_gets_the_first_ones_reply<G: Gatewa
         return Ok(());
     };
     let openid = somebody();
-    let sender = world.sender()?;
     let push = Push::text(&world.account, &openid, "once");
     let mut sent = 0;
-    while world.gateway.workers_used()? < WORKERS as usize || sent < 3 {
+    while let Some(address) = world.gateway.towards_all_workers(sent)? {
         ensure!(sent < MANY, "one worker got all of {sent} connections");
+        let sender = Sender::new(
+            world.account.clone(),
+            &format!("http://{address}/wechat/demo"),
+        )?;
         ensure!(
             answer(&sender, &push).await.as_deref() == Some(REPLY),
-            "attempt {sent}"
+            "copy {sent}"
         );
         sent += 1;
     }
+    ensure!(
+        sent >= u64::from(WORKERS),
+        "{sent} connections to {WORKERS} workers"
+    );
     assert_eq!(world.messages(&openid).await?.len(), 1);
     world
         .counts("weir.dedup_hits.account.demo", sent - 1)

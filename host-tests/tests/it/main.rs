@@ -14,11 +14,15 @@ mod verification;
 
 macro_rules! scenarios {
     ($($module:ident: $($name:ident),+;)+) => {
-        mod envoy {
+        scenarios!(envoy = weir_host_tests::InEnvoy; $($module: $($name),+;)+);
+        scenarios!(wasmtime = weir_host_tests::InWasmtime; $($module: $($name),+;)+);
+    };
+    ($gateway:ident = $type:ty; $($module:ident: $($name:ident),+;)+) => {
+        mod $gateway {
             $(mod $module {
                 $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
                 async fn $name() -> anyhow::Result<()> {
-                    crate::$module::$name::<weir_host_tests::InEnvoy>().await
+                    crate::$module::$name::<$type>().await
                 })+
             })+
         }
