@@ -278,9 +278,12 @@ fn profile(event: Attributes<'_>, data: &str) -> Option<Fact> {
         tagid_list: user
             .tagid_list
             .and_then(|list| serde_json::from_str(list.get()).ok()),
-        subscribe_scene: user.subscribe_scene.into_text().filter(is_short),
+        subscribe_scene: user
+            .subscribe_scene
+            .into_text()
+            .filter(|text| is_short(text)),
         qr_scene: user.qr_scene.int(),
-        qr_scene_str: user.qr_scene_str.into_text().filter(is_short),
+        qr_scene_str: user.qr_scene_str.into_text().filter(|text| is_short(text)),
     };
     Some(Fact {
         account: account(&data.account)?,
@@ -304,7 +307,7 @@ fn identifier(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty() && is_short(text))
 }
 
-fn is_short(text: &String) -> bool {
+fn is_short(text: &str) -> bool {
     text.len() <= ID_MAX_BYTES
 }
 

@@ -117,8 +117,14 @@ impl Store {
         config.limits.check()?;
         let token = config.bearer_token()?;
         let repo = repo::open(&config.database, config.limits.settings()).await?;
-        let (state, writer) = AppState::new(repo, config.limits, token);
-        Ok(Self { state, writer })
+        Ok(Self::new(repo, config.limits, token))
+    }
+
+    /// A store on a database that is open already.
+    #[must_use]
+    pub fn new(repo: Arc<dyn Repo>, limits: Limits, bearer_token: Option<String>) -> Self {
+        let (state, writer) = AppState::new(repo, limits, bearer_token);
+        Self { state, writer }
     }
 
     /// Serves until `shutdown` is done; then accepts nothing more, answers what was begun, commits what was taken.

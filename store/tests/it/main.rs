@@ -1,5 +1,14 @@
-//! Behaviour of the store, seen from outside. `suite` runs against both databases.
+//! Behaviour of the store, seen from outside. `suite` runs against both databases, and so do most of the others.
 
+#[macro_use]
 mod world;
 
+mod concurrency;
+mod crash;
+mod failures;
+mod http;
+mod migrations;
+mod orders;
+mod process;
+mod scripted;
 mod suite;

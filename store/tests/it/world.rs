@@ -9,6 +9,29 @@ use weir_store::testing::{TestDatabase, TestPostgres, TestStore};
 use weir_store_api::read::{Page, UserDetail};
 use weir_store_api::{BatchAnswer, CONTENT_TYPE_BATCH, EventStatus};
 
+/// Makes each of the functions, which take a [`World`](crate::world::World), a test for both databases.
+macro_rules! on_both_databases {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                if let Some(database) = $crate::world::Database::sqlite() {
+                    super::$name($crate::world::World::new(database).await).await;
+                }
+            })*
+        }
+
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                if let Some(database) = $crate::world::Database::postgres().await {
+                    super::$name($crate::world::World::new(database).await).await;
+                }
+            })*
+        }
+    };
+}
+
 /// The account most tests use.
 pub(crate) const ACCOUNT: &str = "demo";
 /// A point in time: 2024-04-26T06:30:00Z.
