@@ -188,10 +188,11 @@ impl Host {
         Ok(host)
     }
 
-    fn try_out(&self, generation: &Generation) -> Result<(), Error> {
+    fn try_out(&self, generation: &Arc<Generation>) -> Result<(), Error> {
         let before = self.log.lines().len();
         for (plugin, base) in generation.listeners.iter().flat_map(|plan| &plan.plugins) {
             let tried = self.main.ask(|answer| Post::TryOut {
+                generation: Arc::clone(generation),
                 plugin: Arc::clone(plugin),
                 base: Arc::clone(base),
                 answer,

@@ -48,8 +48,9 @@ pub(crate) enum Post {
         context: u32,
         queue: u32,
     },
-    /// Try a plugin out in a canary VM that is thrown away.
+    /// Try a plugin out under this configuration, in a canary VM that is thrown away.
     TryOut {
+        generation: Arc<Generation>,
         plugin: Arc<WasmFilter>,
         base: Arc<Base>,
         answer: std_mpsc::Sender<Result<(), String>>,
@@ -370,7 +371,17 @@ impl Lane {
 
     // ---- Posts ------------------------------------------------------------------------------------------------
 
+    /// Makes a configuration the present one, as far as it is not about plugins. Says which was.
+    fn adopt(&self, generation: Arc<Generation>) -> Arc<Generation> {
+        self.pools.borrow_mut().retain(|name, pool| {
+            let new = generation.clusters.get(name);
+            new.is_some_and(|cluster| Arc::ptr_eq(cluster, &pool.cluster))
+        });
+        self.generation.replace(generation)
+    }
+
     fn install(self: &Rc<Self>, generation: Arc<Generation>) {
+        self.adopt(Arc::clone(&generation));
         let slots = generation
             .listeners
             .iter()
@@ -383,11 +394,6 @@ impl Lane {
                 )
             })
             .collect();
-        self.pools.borrow_mut().retain(|name, pool| {
-            let new = generation.clusters.get(name);
-            new.is_some_and(|cluster| Arc::ptr_eq(cluster, &pool.cluster))
-        });
-        self.generation.replace(generation);
         let old = self.slots.replace(slots);
         drop(old); // roots without streams are asked whether they are done, now
     }
@@ -428,11 +434,14 @@ async fn run(lane: Rc<Lane>, mut posts: mpsc::UnboundedReceiver<Post>) {
                 lane.on_queue_ready(&vm, context, queue);
             }
             Some(Post::TryOut {
+                generation,
                 plugin,
                 base,
                 answer,
             }) => {
+                let present = lane.adopt(generation);
                 let _ = answer.send(lane.try_out(&base, &plugin));
+                lane.adopt(present);
             }
             Some(Post::Install { generation, answer }) => {
                 lane.install(generation);

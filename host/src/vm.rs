@@ -9,7 +9,7 @@
 //! loop holds its thread.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -137,7 +137,7 @@ pub(crate) struct VmState {
     pub(crate) restricted: bool,
     /// Whether the callback that runs has answered a stream.
     pub(crate) replied: bool,
-    pub(crate) deferred: VecDeque<Deferred>,
+    pub(crate) deferred: Vec<Deferred>,
     pub(crate) metrics: HashMap<u32, Metric>,
     pub(crate) next_metric: u32,
     pub(crate) next_call: u32,
@@ -204,7 +204,7 @@ impl Vm {
             effective: 0,
             restricted: true,
             replied: false,
-            deferred: VecDeque::new(),
+            deferred: Vec::new(),
             metrics: HashMap::new(),
             next_metric: 0,
             next_call: 0,
@@ -305,10 +305,10 @@ impl Vm {
 
     /// Lets happen what the host calls asked for, in their order.
     pub(crate) fn settle(&self) {
-        loop {
-            let next = self.with_state(|state| state.deferred.pop_front());
-            let Some(next) = next else { return };
-            match next {
+        // Taken as a whole: what comes of the first may enter the module again, and settles its own.
+        let deferred = self.with_state(|state| std::mem::take(&mut state.deferred));
+        for action in deferred {
+            match action {
                 Deferred::Continue(stream, filter, way) => {
                     if let Some(stream) = stream.upgrade() {
                         stream.resume_filter(filter, way);

@@ -110,7 +110,7 @@ fn contexts(linker: &mut Linker<VmState>) -> wasmtime::Result<()> {
             let id = state.acting_root();
             let root = state.root(id).filter(|root| root.pending_done);
             root.ok_or(Status::NotFound)?.pending_done = false;
-            state.deferred.push_back(Deferred::EndRoot(id));
+            state.deferred.push(Deferred::EndRoot(id));
             Ok(())
         })
     })?;

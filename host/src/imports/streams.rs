@@ -140,7 +140,7 @@ fn streams(linker: &mut Linker<VmState>) -> wasmtime::Result<()> {
                 if let Some((stream, filter)) = call.stream() {
                     stream.hide_request(filter);
                     let action = Deferred::Continue(Rc::downgrade(&stream), filter, way);
-                    call.state().deferred.push_back(action);
+                    call.state().deferred.push(action);
                 }
                 Ok(())
             })
@@ -158,7 +158,7 @@ fn streams(linker: &mut Linker<VmState>) -> wasmtime::Result<()> {
                 }
                 if let Some((stream, _)) = call.stream() {
                     let action = Deferred::Reset(Rc::downgrade(&stream));
-                    call.state().deferred.push_back(action);
+                    call.state().deferred.push(action);
                 }
                 Ok(())
             })
@@ -189,7 +189,7 @@ fn streams(linker: &mut Linker<VmState>) -> wasmtime::Result<()> {
                         details: String::from_utf8_lossy(&details).replace(' ', "_"),
                     };
                     let action = Deferred::Reply(Rc::downgrade(&stream), reply);
-                    call.state().deferred.push_back(action);
+                    call.state().deferred.push(action);
                 }
                 Ok(())
             })
