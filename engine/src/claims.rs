@@ -82,6 +82,8 @@ pub enum Start {
 #[derive(Debug)]
 pub struct Claims {
     bits: u32,
+    /// Of the buckets' keys. The size is part of it: a table of another size must not be read as this one.
+    prefix: String,
     retention_ms: u64,
     keys: (u64, u64),
     me: OwnerId,
@@ -109,6 +111,7 @@ impl Claims {
             .and_then(|(v, _)| <[u8; 16]>::try_from(v).ok());
         let key = u128::from_le_bytes(key.unwrap_or(random));
         let claims = Self {
+            prefix: format!("weir/dedup/{bits}/"),
             bits,
             retention_ms,
             keys: ((key >> 64) as u64, key as u64),
@@ -278,8 +281,18 @@ impl Claims {
     }
 
     fn bucket_key(&self, bucket: u64) -> String {
-        // The size is part of the name: a table of another size must not be read as this one.
-        format!("weir/dedup/{}/{bucket}", self.bits)
+        let mut key = String::with_capacity(self.prefix.len() + 16);
+        key.push_str(&self.prefix);
+        // Hexadecimal, least digit first, by hand: this runs at every push.
+        let mut rest = bucket;
+        loop {
+            let digit = u32::try_from(rest & 15).unwrap_or(0);
+            key.push(char::from_digit(digit, 16).unwrap_or('0'));
+            rest >>= 4;
+            if rest == 0 {
+                return key;
+            }
+        }
     }
 }
 
