@@ -248,7 +248,7 @@ impl Lane {
         if let Some(pool) = pools.get(cluster) {
             return Some(Rc::clone(pool));
         }
-        let pool = Pool::new(self.generation.borrow().clusters.get(cluster)?);
+        let pool = Pool::new(self.generation.borrow().clusters.get(cluster)?, &self.log);
         pools.insert(cluster.to_owned(), Rc::clone(&pool));
         Some(pool)
     }

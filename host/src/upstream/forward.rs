@@ -43,14 +43,44 @@ pub(crate) enum Incoming {
 /// Why there is no response, or not all of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// No connection; with the reason.
-    Connect(String),
+    /// No connection.
+    Connect(NoConnection),
     /// No answer in time.
     Timeout,
     /// The connection ended too early.
     Reset,
     /// A circuit breaker is open.
     Overflow,
+}
+
+/// Why there is no connection: in the word that Envoy has for it, and more closely, for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NoConnection {
+    pub(crate) reason: &'static str,
+    pub(crate) details: String,
+}
+
+impl NoConnection {
+    pub(crate) fn refused(details: impl std::fmt::Display) -> Self {
+        Self {
+            reason: "remote connection failure",
+            details: details.to_string(),
+        }
+    }
+
+    pub(crate) fn timeout() -> Self {
+        Self {
+            reason: "connection timeout",
+            details: "no connection in time".to_owned(),
+        }
+    }
+
+    fn malformed(details: &str) -> Self {
+        Self {
+            reason: "protocol error",
+            details: details.to_owned(),
+        }
+    }
 }
 
 impl Failure {
@@ -65,7 +95,7 @@ impl Failure {
             LocalReply::new(503, &format!("{BEFORE_HEADERS}{reason}"), &details)
         };
         match self {
-            Self::Connect(reason) => reset(reason, "connection_failure"),
+            Self::Connect(none) => reset(none.reason, "remote_connection_failure"),
             Self::Timeout => LocalReply::new(504, "upstream request timeout", "response_timeout"),
             Self::Reset => reset("connection termination", "connection_termination"),
             Self::Overflow => LocalReply::new(
@@ -196,7 +226,7 @@ fn to_http(outgoing: Outgoing, cluster: &Cluster) -> Result<Request<PipeBody>, F
             HeaderMutation::Set(name, value) => headers.set(name.as_bytes(), value.as_bytes()),
         }
     }
-    let malformed = || Failure::Connect("protocol error".to_owned());
+    let malformed = || Failure::Connect(NoConnection::malformed("the request cannot be written"));
     let part = |name: &[u8]| headers.get(name).ok_or_else(malformed);
     let mut request = Request::new(outgoing.body);
     *request.version_mut() = Version::HTTP_11;

@@ -15,10 +15,11 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::forward::Failure;
+use super::forward::{Failure, NoConnection};
 use super::tls::Connector;
 use crate::config;
 use crate::http::pipe::PipeBody;
+use crate::log::{Level, Log};
 
 /// One cluster of the process.
 #[derive(Debug)]
@@ -94,6 +95,7 @@ struct Idle {
 /// One cluster's connections on one thread.
 pub(crate) struct Pool {
     pub(crate) cluster: Arc<Cluster>,
+    log: Log,
     idle: RefCell<Vec<Idle>>,
     freed: Notify,
     turn: Cell<usize>,
@@ -101,9 +103,10 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(cluster: &Arc<Cluster>) -> Rc<Self> {
+    pub(crate) fn new(cluster: &Arc<Cluster>, log: &Log) -> Rc<Self> {
         Rc::new(Self {
             cluster: Arc::clone(cluster),
+            log: log.clone(),
             idle: RefCell::default(),
             freed: Notify::new(),
             turn: Cell::new(0),
@@ -173,23 +176,31 @@ impl Pool {
         let turn = self.turn.get();
         self.turn.set(turn.wrapping_add(1));
         let Some(address) = self.cluster.host(turn) else {
-            return Err(Failure::Connect("connection failure".to_owned()));
+            let gone = NoConnection::refused("the last host went away");
+            return Err(Failure::Connect(gone));
         };
         let limit = self.cluster.config.connect_timeout;
         let sender = tokio::time::timeout(limit, self.handshake(address)).await;
-        let sender = sender.unwrap_or_else(|_| Err("connection timeout".to_owned()));
-        Ok(Idle {
-            sender: sender.map_err(Failure::Connect)?,
-            connection,
-            since: Instant::now(),
-        })
+        let sender = sender.unwrap_or_else(|_| Err(NoConnection::timeout()));
+        match sender {
+            Ok(sender) => Ok(Idle {
+                sender,
+                connection,
+                since: Instant::now(),
+            }),
+            Err(none) => {
+                let cluster = &self.cluster.config.name;
+                let message = format!("cluster {cluster}: {}", none.details);
+                self.log.say(Level::Debug, message);
+                Err(Failure::Connect(none))
+            }
+        }
     }
 
-    async fn handshake(&self, address: SocketAddr) -> Result<SendRequest<PipeBody>, String> {
-        const FAILED: &str = "remote connection failure, transport failure reason: ";
+    async fn handshake(&self, address: SocketAddr) -> Result<SendRequest<PipeBody>, NoConnection> {
         let tcp = TcpStream::connect(address)
             .await
-            .map_err(|error| format!("{FAILED}delayed connect error: {error}"))?;
+            .map_err(|error| NoConnection::refused(format_args!("{address}: {error}")))?;
         let _ = tcp.set_nodelay(true);
         let Some(tls) = &self.cluster.tls else {
             return begin(TokioIo::new(tcp)).await;
@@ -197,7 +208,7 @@ impl Pool {
         let tls = tls
             .connect(tcp, address.ip())
             .await
-            .map_err(|error| format!("{FAILED}TLS_error: {error}"))?;
+            .map_err(|error| NoConnection::refused(format_args!("{address}: TLS: {error}")))?;
         begin(TokioIo::new(tls)).await
     }
 
@@ -226,11 +237,11 @@ impl Pool {
     }
 }
 
-async fn begin<T>(io: TokioIo<T>) -> Result<SendRequest<PipeBody>, String>
+async fn begin<T>(io: TokioIo<T>) -> Result<SendRequest<PipeBody>, NoConnection>
 where
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
 {
-    let (sender, connection) = handshake(io).await.map_err(|error| error.to_string())?;
+    let (sender, connection) = handshake(io).await.map_err(NoConnection::refused)?;
     tokio::task::spawn_local(async move {
         let _ = connection.await; // whoever waits for an answer learns of its end there
     });

@@ -82,6 +82,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::forward::NoConnection;
 
     fn policy(headers: &[(&str, &str)]) -> (Policy, Headers) {
         let mut map = Headers::default();
@@ -105,7 +106,7 @@ mod tests {
         assert_eq!(policy.retries, 1);
         assert!(policy.takes_status(503));
         assert!(!policy.takes_status(500));
-        assert!(policy.takes_failure(&Failure::Connect(String::new())));
+        assert!(policy.takes_failure(&Failure::Connect(NoConnection::timeout())));
         assert!(!policy.takes_failure(&Failure::Reset));
         assert!(!policy.takes_failure(&Failure::Overflow));
     }

@@ -66,8 +66,8 @@ fn a_refused_connection_is_a_503_that_no_upstream_sent() {
     assert!(answer.contains("headers>0=true status=503"), "{answer}");
     assert!(answer.contains("upstream=false code=0"), "{answer}");
     assert!(
-        answer.contains(
-            "body=upstream connect error or disconnect/reset before headers. reset reason: "
+        answer.ends_with(
+            "body=upstream connect error or disconnect/reset before headers. reset reason: remote connection failure"
         ),
         "{answer}"
     );

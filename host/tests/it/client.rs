@@ -149,6 +149,15 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
         .position(|window| window == needle)
 }
 
+/// A GET to a server that may not be there.
+pub(crate) fn try_get(address: SocketAddr, path: &str) -> Option<Reply> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let unread = Vec::new();
+    Connection { stream, unread }.read()
+}
+
 /// A GET on a connection of its own.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Reply {
     Connection::to(address).get(path)

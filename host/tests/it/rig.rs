@@ -323,11 +323,13 @@ impl Envoy {
             let text = std::fs::read_to_string(&admin).unwrap_or_default();
             if let Ok(address) = text.parse() {
                 envoy.admin = address;
-                let listeners = client::get(envoy.admin, "/listeners").body;
+                // An Envoy that is about to give up may still listen.
+                let ask = |path| client::try_get(envoy.admin, path).map(|reply| reply.body);
+                let listeners = ask("/listeners").unwrap_or_default();
                 let line = listeners
                     .lines()
                     .find_map(|line| line.strip_prefix("main::"));
-                let ready = client::get(envoy.admin, "/ready").body.contains("LIVE");
+                let ready = ask("/ready").is_some_and(|body| body.contains("LIVE"));
                 if let Some(Ok(address)) = line.map(str::parse)
                     && ready
                 {
