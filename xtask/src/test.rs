@@ -51,19 +51,17 @@ impl Options {
 pub(crate) fn test(layout: &Layout, options: &Options) -> Result<()> {
     options.allowed(std::env::var("CI").is_ok_and(|value| value == "true"))?;
     wasm::build(layout)?;
-    say::timed("programs", || {
-        cargo::build_programs(layout, "dev", &["weir-store", "weir-sim", "weir-host"])
-    })?;
+    // One build for everything: with the programs built apart, shared dependencies would be compiled twice, because
+    // each set of packages asks for its own set of their features.
+    let tests = || {
+        let mut command = cargo::cargo(layout);
+        command.args(["test", "--workspace", "--exclude", "weir-plugin"]);
+        command
+    };
+    say::timed("tests and programs", || cargo::run(tests().arg("--no-run")))?;
 
-    let mut command = cargo::cargo(layout);
-    command.args([
-        "test",
-        "--workspace",
-        "--exclude",
-        "weir-plugin",
-        "--no-fail-fast",
-    ]);
-
+    let mut command = tests();
+    command.arg("--no-fail-fast");
     if options.without_envoy {
         say::loudly("Tests in real Envoy are left out (--without-envoy).");
         command.env(envoy::LEAVE_OUT, "1");
