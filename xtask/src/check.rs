@@ -1,16 +1,30 @@
 //! `cargo xtask check`: what a reviewer should not have to look for.
 
+use std::process::Command;
+
 use anyhow::Result;
 use weir_testbed::layout::Layout;
 
 use crate::cargo::{self, WASM_TARGET};
 use crate::say;
 
-/// Formatting, lints and documentation; every warning is an error.
+/// Formatting, lints and documentation; every warning is an error. The shell script is looked at where shellcheck is
+/// installed.
 pub(crate) fn check(layout: &Layout) -> Result<()> {
     say::timed("formatting", || {
         cargo::run(cargo::cargo(layout).args(["fmt", "--all", "--check"]))
     })?;
+    if Command::new("shellcheck").arg("--version").output().is_ok() {
+        say::timed("shellcheck", || {
+            cargo::run(
+                Command::new("shellcheck")
+                    .arg(".ci/run")
+                    .current_dir(layout.root()),
+            )
+        })?;
+    } else {
+        say::note("no shellcheck on this machine: .ci/run is not looked at");
+    }
     say::timed("clippy", || {
         cargo::run(
             cargo::cargo(layout)
