@@ -1,10 +1,11 @@
 //! The rounds, and what the figures are held against.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use weir_testbed::layout::Layout;
 
 use crate::Options;
+use crate::after_store;
 use crate::edge::{Edge, Ground};
 use crate::pushes::Maker;
 use crate::report::{self, Figure, median};
@@ -28,6 +29,8 @@ const RATIOS: [(&str, &str, f64); 6] = [
 
 /// A scenario while it runs.
 struct Contender {
+    /// The scenario's, with the module's file if it is another one.
+    name: String,
     scenario: Scenario,
     edge: Edge,
     slices: Vec<Slice>,
@@ -41,7 +44,7 @@ impl Contender {
     fn report(&self) -> Result<Value> {
         let sum = |of: fn(&Slice) -> usize| self.slices.iter().map(of).sum::<usize>();
         Ok(json!({
-            "name": self.scenario.name,
+            "name": self.name,
             "what": self.scenario.what,
             "request_bytes": self.slices.first().map(|slice| slice.request_bytes),
             "requests": sum(|slice| slice.requests),
@@ -65,62 +68,65 @@ impl Contender {
 /// Something does not start, an answer is wrong, an event is missing, or the report cannot be written. A figure that is
 /// not reached is reported, and no error.
 pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
-    let chosen = |scenario: &Scenario| {
-        options.only.is_empty() || options.only.iter().any(|name| name == scenario.name)
-    };
-    let chosen: Vec<Scenario> = SCENARIOS.into_iter().filter(chosen).collect();
-    let names = SCENARIOS.map(|scenario| scenario.name).join(", ");
-    ensure!(!chosen.is_empty(), "--only: the scenarios are {names}");
+    let names: Vec<&str> = SCENARIOS
+        .iter()
+        .map(|scenario| scenario.name)
+        .chain([after_store::NAME])
+        .collect();
+    for name in &options.only {
+        ensure!(
+            names.contains(&name.as_str()),
+            "no scenario is called {name:?}; there are {}",
+            names.join(", ")
+        );
+    }
+    let chosen = |name| options.only.is_empty() || options.only.iter().any(|only| only == name);
 
-    let ground = Ground::prepare(layout)?;
+    let ground = Ground::prepare(layout, options.quick)?;
     let sink = Sink::start()?;
     let mut maker = Maker::new()?;
-    let mut contenders = Vec::with_capacity(chosen.len());
-    for scenario in chosen {
-        report::progress(&format!("starting {}", scenario.name));
-        contenders.push(Contender {
-            scenario,
-            edge: scenario.start(&ground, &sink)?,
-            slices: Vec::with_capacity(options.rounds),
-        });
-    }
-    // Connections, caches, the allocators' pages: not what a push costs.
-    report::progress("warming up");
-    for Contender { scenario, edge, .. } in &contenders {
-        scenario.slice(
-            edge,
-            &sink,
-            &mut maker,
-            options.pushes.div_ceil(4),
-            options.connections,
-        )?;
-    }
-    for round in 0..options.rounds {
-        report::progress(&format!("round {} of {}", round + 1, options.rounds));
-        // Each round starts with another one, so that nobody always follows the same neighbour.
-        let count = contenders.len();
-        for place in 0..count {
-            let Contender {
+    let mut contenders = Vec::new();
+    let module = layout.built_wasm()?;
+    for scenario in SCENARIOS
+        .into_iter()
+        .filter(|scenario| chosen(scenario.name))
+    {
+        let mut modules = vec![(scenario.name.to_owned(), module.clone())];
+        if scenario.is_weir() {
+            for other in &options.against {
+                let file = other
+                    .canonicalize()
+                    .with_context(|| other.display().to_string())?;
+                modules.push((format!("{} {}", scenario.name, other.display()), file));
+            }
+        }
+        for (name, module) in modules {
+            report::progress(&format!("starting {name}"));
+            contenders.push(Contender {
+                name,
                 scenario,
-                edge,
-                slices,
-            } = &mut contenders[(round + place) % count];
-            slices.push(scenario.slice(
-                edge,
-                &sink,
-                &mut maker,
-                options.pushes,
-                options.connections,
-            )?);
+                edge: scenario.start(&ground, &module, &sink)?,
+                slices: Vec::with_capacity(options.rounds),
+            });
         }
     }
+    run_rounds(&mut contenders, &sink, &mut maker, options)?;
 
-    let figures = figures(layout, &contenders)?;
+    let mut figures = figures(layout, &contenders)?;
     let scenarios: Vec<Value> = contenders
         .iter()
         .map(Contender::report)
         .collect::<Result<_>>()?;
-    report::print_scenarios(&scenarios);
+    if !scenarios.is_empty() {
+        report::print_scenarios(&scenarios);
+    }
+    let mut store = Value::Null;
+    if chosen(after_store::NAME) {
+        let (section, further) = after_store::run(&ground, options, &mut maker)?;
+        after_store::print(&section);
+        figures.extend(further);
+        store = section;
+    }
     report::print_figures(&figures);
     report::write(
         &options.report(layout),
@@ -131,17 +137,52 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
             "pushes_per_slice": options.pushes,
             "connections": options.connections,
             "scenarios": scenarios,
+            "after_store": store,
             "figures": figures,
         }),
     )
 }
 
+/// The slices, in turn.
+fn run_rounds(
+    contenders: &mut [Contender],
+    sink: &Sink,
+    maker: &mut Maker,
+    options: &Options,
+) -> Result<()> {
+    let count = contenders.len();
+    if count == 0 {
+        return Ok(());
+    }
+    // Connections, caches, the allocators' pages: not what a push costs.
+    report::progress("warming up");
+    for Contender { scenario, edge, .. } in contenders.iter() {
+        scenario.slice(
+            edge,
+            sink,
+            maker,
+            options.pushes.div_ceil(4),
+            options.connections,
+        )?;
+    }
+    for round in 0..options.rounds {
+        report::progress(&format!("round {} of {}", round + 1, options.rounds));
+        // Each round starts with another one, so that nobody always follows the same neighbour.
+        for place in 0..count {
+            let Contender {
+                scenario,
+                edge,
+                slices,
+                ..
+            } = &mut contenders[(round + place) % count];
+            slices.push(scenario.slice(edge, sink, maker, options.pushes, options.connections)?);
+        }
+    }
+    Ok(())
+}
+
 fn figures(layout: &Layout, contenders: &[Contender]) -> Result<Vec<Figure>> {
-    let find = |name| {
-        contenders
-            .iter()
-            .find(|contender| contender.scenario.name == name)
-    };
+    let find = |name| contenders.iter().find(|contender| contender.name == name);
     let mut figures = Vec::new();
     for (name, reference, needed) in RATIOS {
         let (Some(ours), Some(theirs)) = (find(name), find(reference)) else {

@@ -15,11 +15,12 @@ pub(crate) struct Cores {
 
 impl Cores {
     /// Picks the first two cores this process may use, and keeps this thread (and those it starts) to the second.
+    /// Where figures do not matter, one core may serve for both.
     ///
     /// # Errors
     /// There is only one, or the system has no such thing.
-    pub(crate) fn divide() -> Result<Self> {
-        system::divide()
+    pub(crate) fn divide(one_will_do: bool) -> Result<Self> {
+        system::divide(one_will_do)
     }
 
     /// Runs `start` with this thread on the edge's core: what it starts stays there.
@@ -55,11 +56,14 @@ mod system {
 
     const THIS_THREAD: Pid = Pid::from_raw(0);
 
-    pub(super) fn divide() -> Result<Cores> {
+    pub(super) fn divide(one_will_do: bool) -> Result<Cores> {
         let allowed = sched_getaffinity(THIS_THREAD)?;
         let mut cores = (0..CpuSet::count()).filter(|&core| allowed.is_set(core).unwrap_or(false));
-        let (Some(edge), Some(load)) = (cores.next(), cores.next()) else {
-            bail!("two cores are needed: one for what is measured, one for the load");
+        let edge = cores.next().context("this process may run nowhere")?;
+        let load = match cores.next() {
+            Some(load) => load,
+            None if one_will_do => edge,
+            None => bail!("two cores are needed: one for what is measured, one for the load"),
         };
         pin(load)?;
         Ok(Cores { edge, load })
@@ -86,12 +90,12 @@ mod system {
 
     use super::Cores;
 
-    pub(super) fn divide() -> Result<Cores> {
+    pub(super) fn divide(_one_will_do: bool) -> Result<Cores> {
         bail!("the bench pins processes to cores, which only works on Linux")
     }
 
     pub(super) fn pin(_core: usize) -> Result<()> {
-        divide().map(|_| ())
+        divide(false).map(|_| ())
     }
 
     pub(super) fn cpu_time(_pid: u32) -> Result<Duration> {

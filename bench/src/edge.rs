@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,10 @@ pub(crate) struct Ground<'l> {
 #[derive(Debug)]
 pub(crate) struct Edge {
     pub(crate) envoy: Envoy,
-    behind: Option<Process>,
+    /// Kept running; it is not spoken to.
+    _behind: Option<Process>,
+    /// Envoy's and the native server's.
+    pids: Vec<u32>,
     /// Where pushes go.
     pub(crate) address: SocketAddr,
     /// From Envoy's start to its readiness, the module's compilation included.
@@ -53,10 +57,10 @@ impl<'l> Ground<'l> {
     /// Finds Envoy and divides the cores.
     ///
     /// # Errors
-    /// There is no Envoy, or only one core.
-    pub(crate) fn prepare(layout: &'l Layout) -> Result<Self> {
+    /// There is no Envoy, or only one core and the run is no quick one.
+    pub(crate) fn prepare(layout: &'l Layout, quick: bool) -> Result<Self> {
         let envoy = weir_testbed::envoy::find(layout, |what| eprintln!("{what}"))?;
-        let cores = Cores::divide()?;
+        let cores = Cores::divide(quick)?;
         Ok(Self {
             layout,
             envoy,
@@ -86,9 +90,15 @@ impl<'l> Ground<'l> {
     }
 
     /// Envoy with Weir, which sends its events to `store`.
-    pub(crate) fn weir(&self, mode: Mode, ack: Ack, store: SocketAddr) -> Result<Edge> {
+    pub(crate) fn weir(
+        &self,
+        module: &Path,
+        mode: Mode,
+        ack: Ack,
+        store: SocketAddr,
+    ) -> Result<Edge> {
         let mut bootstrap = self.bootstrap(store)?;
-        bootstrap.wasm_file(&self.layout.built_wasm()?)?;
+        bootstrap.wasm_file(module)?;
         bootstrap.plugin(|plugin| configure(plugin, mode, ack))?;
         self.start("weir", &bootstrap, None)
     }
@@ -142,14 +152,19 @@ impl<'l> Ground<'l> {
             ..Options::default()
         };
         let started = Instant::now();
-        let envoy = self
+        let mut envoy = self
             .cores
             .on_edge(|| Envoy::start(&self.envoy, bootstrap, &dir, &options))?;
         let ready_after = started.elapsed();
+        let behind_pid = behind.as_ref().map(Process::pid);
         Ok(Edge {
             address: envoy.push_address()?,
+            pids: [envoy.process().pid()]
+                .into_iter()
+                .chain(behind_pid)
+                .collect(),
             envoy,
-            behind,
+            _behind: behind,
             ready_after,
         })
     }
@@ -158,8 +173,7 @@ impl<'l> Ground<'l> {
 impl Edge {
     /// CPU time of all its processes so far.
     pub(crate) fn cpu_time(&self) -> Result<Duration> {
-        let behind = self.behind.as_ref().map(|process| cpu_time(process.pid()));
-        Ok(cpu_time(self.envoy.process().pid())? + behind.transpose()?.unwrap_or_default())
+        self.pids.iter().copied().map(cpu_time).sum()
     }
 }
 

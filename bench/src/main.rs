@@ -10,6 +10,7 @@
 //! | [`scenarios`] | what is compared |
 //! | [`compare`]   | the rounds, and what the figures are held against |
 //! | [`memory`]    | a million pushes, with the memory along the way |
+//! | [`after_store`] | Weir with the real store: group commit, latency at a steady rate |
 //! | [`edge`]      | Envoy in each variant, from the repository's `envoy.yaml` |
 //! | [`native`]    | the native server that Weir is compared with |
 //! | [`pushes`]    | requests made ahead, and what their answers must be |
@@ -21,6 +22,7 @@
 //! # Out of scope
 //! Other systems than Linux; machines with one core; networks.
 
+mod after_store;
 mod compare;
 mod cores;
 mod edge;
@@ -65,6 +67,9 @@ pub(crate) struct Options {
     /// Only these scenarios, by name
     #[arg(long, global = true, value_delimiter = ',')]
     only: Vec<String>,
+    /// Also measure Weir with this module, in the same run; may be given several times
+    #[arg(long, global = true, value_name = "FILE")]
+    against: Vec<PathBuf>,
     /// Where the figures go [default: bench.json in the target directory]
     #[arg(long, global = true)]
     out: Option<PathBuf>,

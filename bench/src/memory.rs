@@ -30,10 +30,10 @@ pub(crate) fn run(layout: &Layout, options: &Options, total: usize) -> Result<()
             None => scenario.name == "weir_encrypted",
         })
         .context("no such scenario")?;
-    let ground = Ground::prepare(layout)?;
+    let ground = Ground::prepare(layout, options.quick)?;
     let sink = Sink::start()?;
     let mut maker = Maker::new()?;
-    let edge = scenario.start(&ground, &sink)?;
+    let edge = scenario.start(&ground, &layout.built_wasm()?, &sink)?;
     let step = total.div_ceil(STEPS);
     let mut resident = vec![(0, edge.envoy.resident_bytes()?)];
     println!("{:>10}  {:>12}", "pushes", "RSS, bytes");

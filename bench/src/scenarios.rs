@@ -1,5 +1,6 @@
 //! What is compared, and one slice of it.
 
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -108,11 +109,16 @@ impl Slice {
 }
 
 impl Scenario {
+    /// Whether the module makes a difference.
+    pub(crate) fn is_weir(&self) -> bool {
+        self.answers == Answers::Weir
+    }
+
     /// Starts the edge it needs.
-    pub(crate) fn start(&self, ground: &Ground<'_>, sink: &Sink) -> Result<Edge> {
+    pub(crate) fn start(&self, ground: &Ground<'_>, module: &Path, sink: &Sink) -> Result<Edge> {
         match self.answers {
             Answers::Direct => ground.direct(),
-            Answers::Weir => ground.weir(self.mode, Ack::AtOnce, sink.address()),
+            Answers::Weir => ground.weir(module, self.mode, Ack::AtOnce, sink.address()),
             Answers::Native => ground.native(self.mode, sink.address()),
         }
         .with_context(|| format!("{} does not start", self.name))
