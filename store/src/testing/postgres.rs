@@ -129,6 +129,8 @@ impl TestPostgres {
             .env("BIN", programs)
             .env("DIR", home.path())
             .env("PORT", port.to_string())
+            // What ends the tests (Ctrl-C, a time limit) must leave the shell to clean up.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -150,7 +152,6 @@ impl TestPostgres {
 
 /// Runs as the server's user. `set -e` is not used: whatever fails, the directory must go.
 const SCRIPT: &str = r#"
-trap '' INT
 "$BIN/initdb" --auth=trust --username=postgres --encoding=UTF8 --locale=C --no-sync --pgdata="$DIR/data" \
     >"$DIR/log" 2>&1 &&
 "$BIN/postgres" -D "$DIR/data" -p "$PORT" -k "$DIR" -c listen_addresses=127.0.0.1 -c max_connections=200 \

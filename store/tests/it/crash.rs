@@ -10,7 +10,7 @@ use weir_store_api::read::{Message, Page, StoredEvent, User};
 use weir_store_api::{BatchAnswer, CONTENT_TYPE_BATCH, EventStatus};
 
 use crate::process::Process;
-use crate::world::{Database, T0, subscribe, text};
+use crate::world::{Database, T0, soon, subscribe, text};
 
 const SENDERS: usize = 16;
 const ROUNDS: usize = 3;
@@ -89,7 +89,7 @@ async fn check(database: Database) {
                 ))
             })
             .collect();
-        enough.notified().await;
+        soon(enough.notified()).await;
         process.kill().await;
         for sender in senders {
             answered_ids.extend(sender.await.unwrap());

@@ -1,7 +1,6 @@
 //! A full queue, a database that fails, senders that leave, and the end.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::{Response, StatusCode};
 use serde_json::json;
@@ -15,7 +14,7 @@ use weir_store_api::read::Problem;
 use weir_store_api::{BatchAnswer, CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT, EventStatus};
 
 use crate::scripted::Scripted;
-use crate::world::{Database, T0, World, text};
+use crate::world::{Database, T0, World, soon, text};
 
 async fn world(repo: &Arc<Scripted>, limits: Limits) -> World {
     let repo = Arc::clone(repo);
@@ -33,13 +32,16 @@ fn post(world: &World, id: &str) -> tokio::task::JoinHandle<Response> {
     let request = request
         .header("content-type", CONTENT_TYPE_EVENT)
         .body(text(id, "oA", T0, "hello").to_string());
-    tokio::spawn(async move { request.send().await.unwrap() })
+    tokio::spawn(async move { soon(request.send()).await.unwrap() })
 }
 
 async fn wait_for_queue(world: &World, events: f64) {
-    while world.metric("weir_store_queue_events").await != events {
-        tokio::task::yield_now().await;
-    }
+    soon(async {
+        while world.metric("weir_store_queue_events").await != events {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 async fn problem(response: Response) -> Problem {
@@ -202,15 +204,15 @@ async fn told_to_end_it_answers_and_commits_what_it_took() {
     wait_for_queue(&world, 3.0).await;
     let stopping = tokio::spawn(world.store.stop());
     // It accepts nothing more …
-    while TcpStream::connect(
-        url.trim_start_matches("http://")
-            .trim_end_matches("/healthz"),
-    )
-    .await
-    .is_ok()
-    {
-        tokio::task::yield_now().await;
-    }
+    let address = url
+        .trim_start_matches("http://")
+        .trim_end_matches("/healthz");
+    soon(async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert!(http.get(&url).send().await.is_err());
     assert!(!stopping.is_finished());
     // … and leaves when the last one is answered.
@@ -340,10 +342,7 @@ async fn a_body_that_never_ends_is_given_up() {
     );
     connection.write_all(head.as_bytes()).await.unwrap();
     let mut answer = vec![0; 512];
-    let length = tokio::time::timeout(Duration::from_secs(60), connection.read(&mut answer))
-        .await
-        .unwrap()
-        .unwrap();
+    let length = soon(connection.read(&mut answer)).await.unwrap();
     let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(

@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use weir_store::repo::{Batch, Cell, Repo, RepoError, Row, Stored};
 
+use crate::world::soon;
+
 /// What it is told, and what it saw.
 #[derive(Debug)]
 pub(crate) struct Scripted {
@@ -51,9 +53,12 @@ impl Scripted {
 
     /// Waits until so many commits were begun.
     pub(crate) async fn begun(&self, count: usize) {
-        while self.state.lock().unwrap().begun < count {
-            tokio::task::yield_now().await;
-        }
+        soon(async {
+            while self.state.lock().unwrap().begun < count {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 }
 

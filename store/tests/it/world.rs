@@ -1,5 +1,7 @@
 //! A store to talk to, and events to tell it.
 
+use std::time::Duration;
+
 use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -165,6 +167,13 @@ impl World {
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.map_or(0.0, |value| value.parse().unwrap())
     }
+}
+
+/// What a test waits for happens soon or, if the store is broken, never.
+pub(crate) async fn soon<T>(event: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(120), event)
+        .await
+        .expect("it happens")
 }
 
 /// RFC 3339 of Unix seconds.

@@ -27,6 +27,13 @@ macro_rules! statement {
 const ALL: &str = statement!("e.seq < $1");
 const BY_ACCOUNT: &str = statement!("e.seq < $1 AND e.account_key = $3");
 
+/// How SQLite must go about each.
+#[cfg(test)]
+pub(super) const PLANS: &[(&str, &str)] = &[
+    (ALL, "SEARCH e USING INTEGER PRIMARY KEY (rowid<?)"),
+    (BY_ACCOUNT, "events_by_account (account_key=? AND seq<?)"),
+];
+
 /// A page of events.
 ///
 /// # Errors

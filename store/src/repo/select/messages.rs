@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use weir_store_api::read::{Message, Page};
 
-use super::{Cell, Order, Position, Repo, RepoError, Row, Slice};
-use super::{account_names, bounds, milliseconds, name_of, page, seconds};
+use super::{ByTime, Cell, Order, Position, Repo, RepoError, Row, Slice};
+use super::{account_names, milliseconds, name_of, page, seconds};
 
 /// Which messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,26 +22,71 @@ pub struct MessageFilter {
     pub sent: Option<Range<i64>>,
 }
 
+/// The pages are cut from one index; CROSS JOIN has SQLite look up the rest for their rows only.
 macro_rules! statement {
     ($condition:literal) => {
+        ByTime {
+            ties: statement!($condition, "sent_at = $2 AND seq < $3"),
+            rest: statement!($condition, "sent_at >= $2 AND sent_at < $3"),
+        }
+    };
+    ($condition:literal, $range:literal) => {
         concat!(
             "SELECT m.seq, m.sent_at, m.account_key, u.openid, m.kind, m.msg_id, m.received_ms, m.text, e.id, e.data \
              FROM (SELECT * FROM messages WHERE ",
             $condition,
-            " AND sent_at >= $2 AND sent_at < $3 AND (sent_at, seq) < ($4, $5) \
-               ORDER BY sent_at DESC, seq DESC LIMIT $6) m \
-             CROSS JOIN users u CROSS JOIN events e WHERE u.user_key = m.user_key AND e.seq = m.seq \
-             ORDER BY m.sent_at DESC, m.seq DESC"
+            " AND ",
+            $range,
+            " ORDER BY sent_at DESC, seq DESC LIMIT $4) m \
+             CROSS JOIN users u CROSS JOIN events e WHERE u.user_key = m.user_key AND e.seq = m.seq"
         )
     };
 }
 
-const BY_ACCOUNT: &str = statement!("account_key = $1");
-const BY_KIND: &str = statement!("account_key = $1 AND kind = $7");
-const BY_USER: &str = statement!("user_key = $1");
+const BY_ACCOUNT: ByTime = statement!("account_key = $1");
+const BY_KIND: ByTime = statement!("account_key = $1 AND kind = $5");
+const BY_USER: ByTime = statement!("user_key = $1");
 /// One person's messages are few; those of other kinds are passed over.
-const BY_USER_AND_KIND: &str = statement!("user_key = $1 AND kind = $7");
+const BY_USER_AND_KIND: ByTime = statement!("user_key = $1 AND kind = $5");
 const USER_KEY: &str = "SELECT user_key FROM users WHERE account_key = $1 AND openid = $2";
+
+/// How SQLite must go about each.
+#[cfg(test)]
+pub(super) const PLANS: &[(&str, &str)] = &[
+    (
+        BY_ACCOUNT.ties,
+        "messages_by_account (account_key=? AND sent_at=? AND seq<?)",
+    ),
+    (
+        BY_ACCOUNT.rest,
+        "messages_by_account (account_key=? AND sent_at>? AND sent_at<?)",
+    ),
+    (
+        BY_KIND.ties,
+        "messages_by_kind (account_key=? AND kind=? AND sent_at=? AND seq<?)",
+    ),
+    (
+        BY_KIND.rest,
+        "messages_by_kind (account_key=? AND kind=? AND sent_at>? AND sent_at<?)",
+    ),
+    (
+        BY_USER.ties,
+        "messages_by_user (user_key=? AND sent_at=? AND seq<?)",
+    ),
+    (
+        BY_USER.rest,
+        "messages_by_user (user_key=? AND sent_at>? AND sent_at<?)",
+    ),
+    (
+        BY_USER_AND_KIND.ties,
+        "messages_by_user (user_key=? AND sent_at=? AND seq<?)",
+    ),
+    (
+        BY_USER_AND_KIND.rest,
+        "messages_by_user (user_key=? AND sent_at>? AND sent_at<?)",
+    ),
+    (USER_KEY, "users_by_openid (account_key=? AND openid=?)"),
+];
 
 /// A page of messages.
 ///
@@ -62,30 +107,16 @@ pub async fn messages(
         let people = people.into_iter().map(|mut row| row.some_int());
         keys = people.collect::<Result<_, _>>()?;
     }
-    let statement = match (&filter.openid, &filter.kind) {
+    let statements = match (&filter.openid, &filter.kind) {
         (None, None) => BY_ACCOUNT,
         (None, Some(_)) => BY_KIND,
         (Some(_), None) => BY_USER,
         (Some(_), Some(_)) => BY_USER_AND_KIND,
     };
-    let any = i64::MIN..i64::MAX;
-    let range = filter.sent.as_ref().unwrap_or(&any);
-    let branch = |key: i64| {
-        let [since, until] = bounds(range);
-        let Position { major, minor } = slice.after;
-        let mut cells = vec![
-            key.into(),
-            since,
-            until,
-            major.into(),
-            minor.into(),
-            slice.rows(),
-        ];
-        cells.extend(filter.kind.as_deref().map(Cell::from));
-        cells
-    };
-    let rows = repo
-        .select(statement, keys.into_iter().map(branch).collect())
+    let more: Vec<Cell> = filter.kind.as_deref().map(Cell::from).into_iter().collect();
+    let branches: Vec<_> = keys.into_iter().map(|key| (key, more.clone())).collect();
+    let rows = statements
+        .rows(repo, &branches, filter.sent.as_ref(), slice)
         .await?;
     let messages = rows.into_iter().map(|row| read(row, &accounts));
     let messages = messages.collect::<Result<Vec<_>, _>>()?;

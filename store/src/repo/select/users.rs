@@ -5,8 +5,8 @@ use std::ops::Range;
 use weir_store_api::read::{Follow, FollowState, Page, User, UserCounts, UserDetail};
 
 use super::super::person::{profile, state_column};
-use super::{Cell, Order, Position, Repo, RepoError, Row, Slice};
-use super::{account_names, bounds, milliseconds, page, seconds};
+use super::{ByTime, Cell, Order, Position, Repo, RepoError, Row, Slice};
+use super::{account_names, milliseconds, page, seconds};
 
 /// Which people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,52 +39,86 @@ impl UserFilter {
 /// A statement that [`read`] reads. CROSS JOIN is how SQLite is told to keep to the order of the tables: the
 /// first one is cut to the page, the others are looked up for its rows.
 macro_rules! statement {
-    (FROM $tables:literal $rest:literal) => {
+    ($($part:literal),*) => {
         concat!(
             "SELECT u.user_key, a.name, u.openid, u.first_seen_at, \
              u.subscribe, u.nickname, u.sex, u.language, u.city, u.province, u.country, u.headimgurl, \
              u.subscribe_time, u.unionid, u.remark, u.groupid, u.tagid_list, u.subscribe_scene, u.qr_scene, \
              u.qr_scene_str, u.profile_at_ms, \
-             f.state, f.since, f.until, f.scene, f.subscribe_scene, f.followed_times, f.unfollowed_times \
-             FROM ",
-            $tables,
-            " CROSS JOIN accounts a WHERE a.account_key = u.account_key ",
-            $rest
+             f.state, f.since, f.until, f.scene, f.subscribe_scene, f.followed_times, f.unfollowed_times ",
+            $($part),*
         )
     };
 }
 
-const ALL: &str = statement!(
-    FROM "users u LEFT JOIN follows f ON f.user_key = u.user_key"
-    "AND u.user_key < $1 ORDER BY u.user_key DESC LIMIT $2"
-);
-const BY_ACCOUNT: &str = statement!(
-    FROM "users u LEFT JOIN follows f ON f.user_key = u.user_key"
-    "AND u.account_key = $1 AND u.user_key < $2 ORDER BY u.user_key DESC LIMIT $3"
-);
+/// People, with or without a follow.
+macro_rules! people {
+    ($condition:literal) => {
+        statement!(
+            "FROM users u LEFT JOIN follows f ON f.user_key = u.user_key CROSS JOIN accounts a \
+             WHERE a.account_key = u.account_key AND ",
+            $condition
+        )
+    };
+}
+
+/// People by the beginning of their follow.
+macro_rules! followers {
+    ($condition:literal) => {
+        ByTime {
+            ties: followers!("since = $2 AND user_key < $3 AND ", $condition),
+            rest: followers!("since >= $2 AND since < $3 AND ", $condition),
+        }
+    };
+    ($range:literal, $condition:literal) => {
+        statement!(
+            "FROM (SELECT * FROM follows WHERE account_key = $1 AND ",
+            $range,
+            $condition,
+            " ORDER BY since DESC, user_key DESC LIMIT $4) f CROSS JOIN users u CROSS JOIN accounts a \
+             WHERE u.user_key = f.user_key AND a.account_key = u.account_key"
+        )
+    };
+}
+
+const ALL: &str = people!("u.user_key < $1 ORDER BY u.user_key DESC LIMIT $2");
+const BY_ACCOUNT: &str =
+    people!("u.account_key = $1 AND u.user_key < $2 ORDER BY u.user_key DESC LIMIT $3");
 /// A unionid has one row per account: few enough to look at each.
-const BY_UNIONID: &str = statement!(
-    FROM "users u LEFT JOIN follows f ON f.user_key = u.user_key"
-    "AND u.unionid = $1 AND u.user_key < $2 ORDER BY u.user_key DESC"
-);
-const BY_STATE: &str = statement!(
-    FROM "(SELECT * FROM follows \
-       WHERE account_key = $1 AND state = $2 AND since >= $3 AND since < $4 AND (since, user_key) < ($5, $6) \
-       ORDER BY since DESC, user_key DESC LIMIT $7) f CROSS JOIN users u"
-    "AND u.user_key = f.user_key ORDER BY f.since DESC, f.user_key DESC"
-);
-const BY_SCENE: &str = statement!(
-    FROM "(SELECT * FROM follows \
-       WHERE account_key = $1 AND state = $2 AND since >= $3 AND since < $4 AND (since, user_key) < ($5, $6) \
-         AND scene = $8 \
-       ORDER BY since DESC, user_key DESC LIMIT $7) f CROSS JOIN users u"
-    "AND u.user_key = f.user_key ORDER BY f.since DESC, f.user_key DESC"
-);
-const ONE: &str = statement!(
-    FROM "users u LEFT JOIN follows f ON f.user_key = u.user_key"
-    "AND u.account_key = $1 AND u.openid = $2"
-);
+const BY_UNIONID: &str = people!("u.unionid = $1 AND u.user_key < $2 ORDER BY u.user_key DESC");
+const ONE: &str = people!("u.account_key = $1 AND u.openid = $2");
+const BY_STATE: ByTime = followers!("state = $5");
+const BY_SCENE: ByTime = followers!("state = $5 AND scene = $6");
 const ACTIVITY: &str = "SELECT count(*), max(sent_at) FROM messages WHERE user_key = $1";
+
+/// How SQLite must go about each.
+#[cfg(test)]
+pub(super) const PLANS: &[(&str, &str)] = &[
+    (ALL, "SEARCH u USING INTEGER PRIMARY KEY (rowid<?)"),
+    (
+        BY_ACCOUNT,
+        "users_by_account (account_key=? AND user_key<?)",
+    ),
+    (BY_UNIONID, "users_by_unionid (unionid=?"),
+    (ONE, "users_by_openid (account_key=? AND openid=?)"),
+    (
+        BY_STATE.ties,
+        "follows_by_state (account_key=? AND state=? AND since=? AND user_key<?)",
+    ),
+    (
+        BY_STATE.rest,
+        "follows_by_state (account_key=? AND state=? AND since>? AND since<?)",
+    ),
+    (
+        BY_SCENE.ties,
+        "follows_by_scene (account_key=? AND scene=? AND state=? AND since=? AND user_key<?)",
+    ),
+    (
+        BY_SCENE.rest,
+        "follows_by_scene (account_key=? AND scene=? AND state=? AND since>? AND since<?)",
+    ),
+    (ACTIVITY, "messages_by_user (user_key=?)"),
+];
 
 /// A page of people.
 ///
@@ -105,8 +139,7 @@ pub async fn users(
         .await?
     } else if order == Order::Follows {
         let accounts = account_names(repo, filter.account.as_deref()).await?;
-        let (statement, branches) = by_follow(filter, &accounts, slice);
-        repo.select(statement, branches).await?
+        by_follow(repo, filter, &accounts, slice).await?
     } else if filter.account.is_some() {
         let accounts = account_names(repo, filter.account.as_deref()).await?;
         let branch = |key: i64| vec![key.into(), after.minor.into(), slice.rows()];
@@ -128,45 +161,33 @@ pub async fn users(
     Ok(page(users, order, slice.limit))
 }
 
-/// The statement, and its parameters for each account and state.
-fn by_follow(
+/// A branch for each account and state.
+async fn by_follow(
+    repo: &dyn Repo,
     filter: &UserFilter,
     accounts: &[(i64, String)],
     slice: Slice,
-) -> (&'static str, Vec<Vec<Cell>>) {
+) -> Result<Vec<Row>, RepoError> {
     let states = filter.state.map_or(
         vec![FollowState::Following, FollowState::Unfollowed],
         |state| vec![state],
     );
-    let any = i64::MIN..i64::MAX;
-    let range = filter.followed.as_ref().unwrap_or(&any);
-    let branch = |key: i64, state: FollowState| {
-        let [since, until] = bounds(range);
-        let Position { major, minor } = slice.after;
-        let state = state_column(state).into();
-        let mut cells = vec![
-            key.into(),
-            state,
-            since,
-            until,
-            major.into(),
-            minor.into(),
-            slice.rows(),
-        ];
-        cells.extend(filter.scene.as_deref().map(Cell::from));
-        cells
-    };
-    let branches = accounts
-        .iter()
-        .flat_map(|(key, _)| states.iter().map(move |state| (*key, *state)))
-        .map(|(key, state)| branch(key, state))
-        .collect();
-    let statement = if filter.scene.is_some() {
+    let mut branches = Vec::new();
+    for (key, _) in accounts {
+        for state in &states {
+            let mut more = vec![state_column(*state).into()];
+            more.extend(filter.scene.as_deref().map(Cell::from));
+            branches.push((*key, more));
+        }
+    }
+    let statements = if filter.scene.is_some() {
         BY_SCENE
     } else {
         BY_STATE
     };
-    (statement, branches)
+    statements
+        .rows(repo, &branches, filter.followed.as_ref(), slice)
+        .await
 }
 
 /// One person, with what they did.

@@ -1,0 +1,385 @@
+//! How many events per second the store takes, and how that compares with inserting the same rows raw.
+//!
+//! ```sh
+//! cargo run --release -p weir-store --example ingest -- [--database postgres://…] [--events 200000] [--posters 64]
+//! ```
+//!
+//! Every round starts with an empty database in a temporary directory (or the one that is named, which then is not
+//! empty for long). The posters are in this process too: they share the machine with the store, as the figures
+//! do not hide. One event in ten is the follow of a new person, the others are texts of random people so far.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use clap::Parser;
+use rusqlite::types::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use weir_store::config::Config;
+use weir_store::testing::TestStore;
+
+/// The time of the first event.
+const T0: usize = 1_714_113_000;
+/// Rows in one raw INSERT.
+const RAW_ROWS: usize = 100;
+
+#[derive(Parser)]
+struct Options {
+    /// Measure this database, which must be empty, instead of a new SQLite file per round.
+    #[arg(long)]
+    database: Option<String>,
+    /// Events per round.
+    #[arg(long, default_value_t = 200_000)]
+    events: usize,
+    /// Connections that post at once.
+    #[arg(long, default_value_t = 64)]
+    posters: usize,
+    /// Events per request, one round each.
+    #[arg(long, value_delimiter = ',', default_value = "1,10,100")]
+    batches: Vec<usize>,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    println!("{} events, {} posters", options.events, options.posters);
+    println!(
+        "batch   events/s  events/commit   p50 ms   p99 ms   raw rows of equal commits/s   ratio"
+    );
+    for (round, batch) in options.batches.iter().copied().enumerate() {
+        let folder = tempfile::tempdir()?;
+        let sqlite = format!("sqlite:{}", folder.path().join("weir.db").display());
+        let database = options.database.clone().unwrap_or(sqlite);
+        let figures = measure(&database, round, batch, &options).await?;
+        let raw = match options.database {
+            None => Some(raw(
+                &folder.path().join("raw.db"),
+                options.events,
+                figures.per_commit.round() as usize,
+            )?),
+            Some(_) => None,
+        };
+        let mut line = format!(
+            "{batch:>5} {:>10.0} {:>14.1} {:>8.2} {:>8.2}",
+            figures.per_second, figures.per_commit, figures.p50, figures.p99
+        );
+        if let Some(raw) = raw {
+            write!(line, " {raw:>29.0} {:>7.2}", figures.per_second / raw)?;
+        }
+        println!("{line}");
+    }
+    Ok(())
+}
+
+struct Figures {
+    per_second: f64,
+    per_commit: f64,
+    p50: f64,
+    p99: f64,
+}
+
+async fn measure(
+    database: &str,
+    round: usize,
+    batch: usize,
+    options: &Options,
+) -> anyhow::Result<Figures> {
+    let store = TestStore::start(&Config::local(database)).await?;
+    let address = store.url().trim_start_matches("http://").to_owned();
+    let requests: Arc<Vec<Vec<u8>>> = Arc::new(
+        (0..options.events.div_ceil(batch))
+            .map(|number| {
+                request(
+                    round,
+                    number * batch..((number + 1) * batch).min(options.events),
+                )
+            })
+            .collect(),
+    );
+    let next = Arc::new(AtomicUsize::new(0));
+    let begun = Instant::now();
+    let posters = (0..options.posters).map(|_| {
+        let (address, requests, next) = (address.clone(), Arc::clone(&requests), Arc::clone(&next));
+        tokio::spawn(async move {
+            let mut connection = BufReader::new(TcpStream::connect(address).await?);
+            connection.get_ref().set_nodelay(true)?;
+            let mut took = Vec::new();
+            while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let begun = Instant::now();
+                let answer = exchange(&mut connection, request).await?;
+                took.push(begun.elapsed());
+                ensure!(
+                    !answer.contains("rejected") && !answer.contains("duplicate"),
+                    "not all events were new"
+                );
+            }
+            Ok(took)
+        })
+    });
+    let mut took: Vec<Duration> = Vec::new();
+    for poster in posters.collect::<Vec<_>>() {
+        took.extend(poster.await??);
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    took.sort_unstable();
+    let quantile =
+        |share: f64| took[((took.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0;
+
+    let mut connection = BufReader::new(TcpStream::connect(address).await?);
+    let metrics = exchange(
+        &mut connection,
+        b"GET /metrics HTTP/1.1\r\nhost: store\r\n\r\n",
+    )
+    .await?;
+    let metric = |name: &str| -> anyhow::Result<f64> {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+        Ok(line.context("a metric is missing")?.trim().parse()?)
+    };
+    let per_commit =
+        metric("weir_store_commit_events_sum")? / metric("weir_store_commit_events_count")?;
+    drop(connection);
+    store.stop().await?;
+    Ok(Figures {
+        per_second: options.events as f64 / seconds,
+        per_commit,
+        p50: quantile(0.5),
+        p99: quantile(0.99),
+    })
+}
+
+/// Sends a request and reads its answer, which must be 200.
+async fn exchange(connection: &mut BufReader<TcpStream>, request: &[u8]) -> anyhow::Result<String> {
+    connection.get_mut().write_all(request).await?;
+    let mut length = 0;
+    let mut line = String::new();
+    connection.read_line(&mut line).await?;
+    ensure!(
+        line.starts_with("HTTP/1.1 200"),
+        "the store answered {line}"
+    );
+    loop {
+        line.clear();
+        connection.read_line(&mut line).await?;
+        let header = line.trim_end().to_ascii_lowercase();
+        if header.is_empty() {
+            break;
+        }
+        if let Some(value) = header.strip_prefix("content-length:") {
+            length = value.trim().parse()?;
+        }
+    }
+    let mut body = vec![0; length];
+    connection.read_exact(&mut body).await?;
+    Ok(String::from_utf8(body)?)
+}
+
+/// One event's part in the workload.
+struct Part {
+    openid: String,
+    is_follow: bool,
+    second: usize,
+}
+
+fn part(number: usize) -> Part {
+    let is_follow = number.is_multiple_of(10);
+    let newest = number / 10;
+    // Knuth's multiplicative hash: spread over the people so far, the same in every run.
+    let spread = number.wrapping_mul(2_654_435_761) % (newest + 1);
+    Part {
+        openid: format!(
+            "oAbCdEf01234{:016x}",
+            if is_follow { newest } else { spread }
+        ),
+        is_follow,
+        second: T0 + number / 1000,
+    }
+}
+
+fn id(number: usize) -> String {
+    format!("demo:msg:{}", 23_456_789_012_345_601 + number)
+}
+
+fn data(number: usize, part: &Part) -> String {
+    let Part { openid, second, .. } = part;
+    let fields = if part.is_follow {
+        r#""MsgType":"event","Event":"subscribe","EventKey":"qrscene_123456""#.to_owned()
+    } else {
+        format!(
+            r#""MsgType":"text","Content":"this is a test 你好😀","MsgId":"{}""#,
+            23_456_789_012_345_601 + number
+        )
+    };
+    format!(
+        concat!(
+            r#"{{"account":"demo","appid":"wx0123456789abcdef","received_at_ms":{}345,"#,
+            r#""push":{{"ToUserName":"gh_0a1b2c3d4e5f","FromUserName":"{}","CreateTime":"{}",{}}}}}"#
+        ),
+        second, openid, second, fields
+    )
+}
+
+fn request(round: usize, numbers: std::ops::Range<usize>) -> Vec<u8> {
+    let events = numbers.map(|number| {
+        let part = part(number);
+        let kind = if part.is_follow { "weir.event.subscribe" } else { "weir.message.text" };
+        let minute = part.second - T0;
+        format!(
+            concat!(
+                r#"{{"specversion":"1.0","id":"{}:{}","source":"/accounts/demo","type":"{}","#,
+                r#""time":"2024-04-26T06:{:02}:{:02}Z","subject":"{}","datacontenttype":"application/json","data":{}}}"#
+            ),
+            id(number),
+            round,
+            kind,
+            minute / 60,
+            minute % 60,
+            part.openid,
+            data(number, &part)
+        )
+    });
+    let body = format!("[{}]", events.collect::<Vec<_>>().join(","));
+    format!(
+        "POST /v1/events HTTP/1.1\r\nhost: store\r\ncontent-type: application/cloudevents-batch+json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// Inserts the rows the store would make of the same events, as fast as one can who has them all: many rows per
+/// statement, `per_commit` events per durable transaction. Returns events per second.
+fn raw(path: &Path, events: usize, per_commit: usize) -> anyhow::Result<f64> {
+    let connection = rusqlite::Connection::open(path)?;
+    connection.execute_batch(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=8192; PRAGMA cache_size=-131072;",
+    )?;
+    connection.execute_batch(include_str!("../migrations/sqlite/0001_initial.sql"))?;
+    let mut rows: Vec<Rows> = Vec::new();
+    for from in (0..events).step_by(per_commit.max(1)) {
+        rows.push(Rows::of(from..(from + per_commit.max(1)).min(events)));
+    }
+    let begun = Instant::now();
+    for rows in &rows {
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        rows.insert(&connection)?;
+        connection.execute_batch("COMMIT")?;
+    }
+    Ok(events as f64 / begun.elapsed().as_secs_f64())
+}
+
+/// The rows of one commit, per table.
+#[derive(Default)]
+struct Rows {
+    events: Vec<Vec<Value>>,
+    users: Vec<Vec<Value>>,
+    follows: Vec<Vec<Value>>,
+    messages: Vec<Vec<Value>>,
+}
+
+impl Rows {
+    fn of(numbers: std::ops::Range<usize>) -> Self {
+        let mut rows = Self::default();
+        for number in numbers {
+            let part = part(number);
+            let seq = Value::Integer(number as i64 + 1);
+            let user_key = |openid: &str| {
+                usize::from_str_radix(&openid[12..], 16).unwrap_or_default() as i64 + 1
+            };
+            let user_key = Value::Integer(user_key(&part.openid));
+            let second = Value::Integer(part.second as i64);
+            let millisecond = Value::Integer(part.second as i64 * 1000 + 345);
+            let text = |text: &str| Value::Text(text.to_owned());
+            let kind = if part.is_follow {
+                "weir.event.subscribe"
+            } else {
+                "weir.message.text"
+            };
+            rows.events.push(vec![
+                seq.clone(),
+                Value::Integer(1),
+                text(&format!("{}:0", id(number))),
+                text(kind),
+                millisecond.clone(),
+                text(&part.openid),
+                text(&data(number, &part)),
+                Value::Integer(1),
+                millisecond.clone(),
+            ]);
+            if part.is_follow {
+                let evidence = format!(
+                    r#"{{"followed":{{"at":[{0},{0}345,-1234567890123456789],"scene":"123456"}}}}"#,
+                    part.second
+                );
+                rows.users.push(vec![
+                    user_key.clone(),
+                    Value::Integer(1),
+                    text(&part.openid),
+                    second.clone(),
+                ]);
+                rows.follows.push(vec![
+                    user_key,
+                    Value::Integer(1),
+                    Value::Integer(1),
+                    second,
+                    Value::Null,
+                    text("123456"),
+                    Value::Null,
+                    Value::Integer(1),
+                    Value::Integer(0),
+                    text(&evidence),
+                ]);
+            } else {
+                rows.messages.push(vec![
+                    seq,
+                    Value::Integer(1),
+                    user_key,
+                    text("text"),
+                    second,
+                    millisecond,
+                    text(&(23_456_789_012_345_601 + number).to_string()),
+                    text("this is a test 你好😀"),
+                ]);
+            }
+        }
+        rows
+    }
+
+    fn insert(&self, connection: &rusqlite::Connection) -> anyhow::Result<()> {
+        let tables = [
+            (
+                "events (seq, source_key, id, type, at_ms, subject, data, account_key, stored_at_ms)",
+                &self.events,
+            ),
+            (
+                "users (user_key, account_key, openid, first_seen_at)",
+                &self.users,
+            ),
+            (
+                "follows (user_key, account_key, state, since, until, scene, subscribe_scene, followed_times, \
+                 unfollowed_times, evidence)",
+                &self.follows,
+            ),
+            (
+                "messages (seq, account_key, user_key, kind, sent_at, received_ms, msg_id, text)",
+                &self.messages,
+            ),
+        ];
+        for (table, rows) in tables {
+            for rows in rows.chunks(RAW_ROWS) {
+                let row = format!("({})", vec!["?"; rows[0].len()].join(","));
+                let statement = format!(
+                    "INSERT INTO {table} VALUES {}",
+                    vec![row; rows.len()].join(",")
+                );
+                connection
+                    .prepare_cached(&statement)?
+                    .execute(rusqlite::params_from_iter(rows.iter().flatten()))?;
+            }
+        }
+        Ok(())
+    }
+}
