@@ -13,6 +13,7 @@ use crate::world::{Database, T0, World, snapshot, subscribe, text, unsubscribe};
 on_both_databases! {
     of_64_senders_of_an_event_exactly_one_is_told_it_is_new,
     several_stores_on_one_database_agree,
+    no_push_is_lost_when_stores_meet_in_one_person,
 }
 
 /// All senders send these, each in its own order and cut.
@@ -116,4 +117,29 @@ async fn several_stores_on_one_database_agree(world: World) {
         others[1].url().to_owned(),
     ];
     check(&world, &urls).await;
+}
+
+async fn no_push_is_lost_when_stores_meet_in_one_person(world: World) {
+    const PUSHES: usize = 20;
+    let config = Config::local(world.database.url());
+    let other = TestStore::start(&config).await.unwrap();
+    let urls = [world.url(""), other.url().to_owned()];
+    let senders = (0..16).map(|sender| {
+        let (http, url) = (world.http.clone(), urls[sender % 2].clone());
+        tokio::spawn(async move {
+            for number in 0..PUSHES {
+                let push = subscribe(&format!("{sender}-{number}"), "oA", T0 + number as i64, "");
+                let body = serde_json::to_vec(&[push]).unwrap();
+                let request = http
+                    .post(format!("{url}/v1/events"))
+                    .header("content-type", CONTENT_TYPE_BATCH);
+                assert_eq!(request.body(body).send().await.unwrap().status(), 200);
+            }
+        })
+    });
+    for sender in senders.collect::<Vec<_>>() {
+        sender.await.unwrap();
+    }
+    let follow = world.user("oA").await.user.follow.unwrap();
+    assert_eq!(follow.followed_times, 16 * PUSHES as u64);
 }
