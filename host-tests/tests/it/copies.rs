@@ -44,14 +44,8 @@ pub(crate) async fn a_copy_on_another_worker_gets_the_first_ones_reply<G: Gatewa
     let openid = somebody();
     let push = Push::text(&world.account, &openid, "once");
     let mut sent = 0;
-    // Envoy gives a connection to the worker that has the fewest: quiet ones that stay keep one worker from being that at
-    // every attempt.
-    let mut held = Vec::new();
     while let Some(address) = world.gateway.towards_all_workers(sent)? {
         ensure!(sent < MANY, "one worker got all of {sent} connections");
-        if sent > 0 {
-            held.push(std::net::TcpStream::connect(address)?);
-        }
         let sender = Sender::new(
             world.account.clone(),
             &format!("http://{address}/wechat/demo"),
