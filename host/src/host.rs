@@ -382,7 +382,8 @@ impl Host {
             .unwrap_or(0)
     }
 
-    /// Ends the host: listeners and connections first, then the roots, which are told but not waited for.
+    /// Ends the host: listeners and connections first, then the roots, which are told but not waited for. A module
+    /// in an endless loop is waited for without end.
     pub fn shutdown(mut self) {
         self.stop();
     }

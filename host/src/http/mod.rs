@@ -11,3 +11,4 @@ mod router;
 pub(crate) mod server;
 pub(crate) mod stream;
 mod travel;
+mod view;

@@ -215,11 +215,14 @@ fn deliver(vm: &Rc<Vm>, root: u32, token: u32, outcome: Outcome) {
         let Some(root) = state.root(root) else {
             return false;
         };
+        if root.calls.remove(&token).is_none() {
+            return false;
+        }
         match outcome {
             Ok(response) => root.response = Some(Rc::new(response)),
             Err(BrokenOff) => root.status = (Status::BrokenConnection as u32, "reset"),
         }
-        root.calls.remove(&token).is_some()
+        true
     });
     if !known {
         return;

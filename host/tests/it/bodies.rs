@@ -79,7 +79,7 @@ fn a_held_request_is_rewritten_and_let_go_by_one_continue() {
     let rig = Rig::start("one");
     assert_eq!(
         rig.post("/rewrite", "before").body,
-        "POST /rewritten HTTP/1.1 rewritten"
+        "POST /pass/rewritten HTTP/1.1 rewritten"
     );
 }
 

@@ -137,6 +137,14 @@ impl Connection {
         }
     }
 
+    /// Whether nothing has come, and the connection stands.
+    pub(crate) fn is_silent(&mut self) -> bool {
+        self.stream.set_nonblocking(true).expect("an option");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("an option");
+        self.unread.is_empty() && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
     /// Whether the server closes the connection, without another byte.
     pub(crate) fn is_closed_by_server(&mut self) -> bool {
         self.unread.is_empty() && self.more().is_none()

@@ -8,6 +8,7 @@ mod configuration;
 mod contexts;
 mod faults;
 mod guest;
+mod http2;
 mod lifecycle;
 mod observability;
 mod replies;

@@ -160,3 +160,57 @@ fn a_connection_carries_one_request_after_the_other() {
     assert!(second > first, "context ids are not used twice");
     assert_ne!(get(rig.address(), "/id").body, second.to_string());
 }
+
+#[test]
+fn two_filters_see_a_request_one_after_the_other_and_its_response_the_other_way_round() {
+    let module = crate::guest::module();
+    let module = module.display();
+    let setup = Setup {
+        filters: format!(
+            r#"- name: second-filter
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+              config:
+                name: second
+                root_id: the-root
+                vm_config:
+                  vm_id: guest-vm
+                  runtime: envoy.wasm.runtime.v8
+                  code: {{ local: {{ filename: "{module}" }} }}
+                configuration:
+                  "@type": type.googleapis.com/google.protobuf.StringValue
+                  value: two"#
+        ),
+        routes: r#"
+              - match: { prefix: /who }
+                route: { cluster: up }
+                typed_per_filter_config:
+                  guest-filter:
+                    "@type": type.googleapis.com/envoy.config.route.v3.FilterConfig
+                    disabled: true
+              - { match: { prefix: / }, route: { cluster: up } }"#
+            .to_owned(),
+        ..Setup::default()
+    };
+    let rig = setup.start();
+    assert_eq!(rig.body("/who"), "two 1", "the first is off on this route");
+    assert_eq!(
+        rig.post("/rewrite", "before").body,
+        "POST /pass/rewritten HTTP/1.1 rewritten"
+    );
+    rig.expect_log("wasm log second the-root guest-vm: stream deleted /pass/rewritten");
+    let log = rig.log();
+    let at = |part: &str| {
+        log.find(part)
+            .unwrap_or_else(|| panic!("{part:?} in {log}"))
+    };
+    let second = at("wasm log second the-root guest-vm: response body /pass/rewritten");
+    let first = at("wasm log guest the-root guest-vm: response body /rewrite");
+    assert!(second < first, "{log}");
+    assert_eq!(
+        rig.body("/reply"),
+        "hello",
+        "what the first answers the second sees on its way out"
+    );
+    rig.expect_log("wasm log guest the-root guest-vm: response body /reply");
+}

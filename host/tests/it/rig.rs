@@ -26,6 +26,8 @@ pub(crate) struct Setup {
     pub(crate) manager: String,
     /// Fields of the listener.
     pub(crate) listener: String,
+    /// More entries of `http_filters`, after the guest.
+    pub(crate) filters: String,
     /// More entries of `clusters`.
     pub(crate) clusters: String,
     /// The routes.
@@ -46,6 +48,7 @@ impl Default for Setup {
             filter: "failure_policy: FAIL_RELOAD".to_owned(),
             manager: String::new(),
             listener: String::new(),
+            filters: String::new(),
             clusters: String::new(),
             routes: "- { match: { prefix: / }, route: { cluster: up } }".to_owned(),
             env: HashMap::new(),
@@ -71,6 +74,7 @@ impl Setup {
             filter,
             manager,
             listener,
+            filters,
             clusters,
             routes,
             trailers,
@@ -119,6 +123,7 @@ static_resources:
                 configuration:
                   "@type": type.googleapis.com/google.protobuf.StringValue
                   value: {words}
+          {filters}
           - name: envoy.filters.http.router
             typed_config:
               "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router

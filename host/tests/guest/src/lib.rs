@@ -314,7 +314,7 @@ impl HttpContext for Http {
             "/rewrite" if end => {
                 self.set_http_request_body(0, size, b"rewritten");
                 self.set_http_request_header("content-length", Some("9"));
-                self.set_http_request_header(":path", Some("/rewritten"));
+                self.set_http_request_header(":path", Some("/pass/rewritten"));
                 Action::Continue
             }
             _ if self.path.starts_with("/pass") || self.path.starts_with("/response") => Action::Continue,
