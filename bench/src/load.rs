@@ -146,7 +146,7 @@ async fn connection(mut stream: TcpStream, shared: Rc<Shared>) -> Result<()> {
             "push {number}: another answer than expected: {:?}",
             String::from_utf8_lossy(body)
         );
-        if index % SAMPLE_EVERY == 0 {
+        if index.is_multiple_of(SAMPLE_EVERY) {
             shared.samples.borrow_mut().push((number, body.to_vec()));
         }
     }
