@@ -54,6 +54,37 @@ fn the_plugin_is_configured_once_for_trial_and_once_on_each_thread() {
     );
 }
 
+/// A module with no callback at all:
+/// `(module (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1"))
+/// (func (export "malloc") (param i32) (result i32) i32.const 1024))`
+fn silent_module() -> std::path::PathBuf {
+    let parts: [&[u8]; 8] = [
+        b"\0asm\x01\0\0\0",
+        b"\x01\x09\x02\x60\0\0\x60\x01\x7f\x01\x7f", // types: () and (i32) -> i32
+        b"\x03\x03\x02\0\x01",                       // two functions
+        b"\x05\x03\x01\0\x01",                       // a memory of one page
+        b"\x07\x2d\x03\x06memory\x02\0",
+        b"\x17proxy_abi_version_0_2_1\0\0",
+        b"\x06malloc\0\x01",
+        b"\x0a\x0a\x02\x02\0\x0b\x05\0\x41\x80\x08\x0b",
+    ];
+    let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/silent.wasm");
+    std::fs::write(file, parts.concat()).expect("a file");
+    file.into()
+}
+
+#[test]
+fn callbacks_that_are_not_exported_are_not_called_and_let_everything_through() {
+    let setup = Setup {
+        module: Some(silent_module()),
+        ..Setup::default()
+    };
+    let rig = setup.start();
+    let reply = rig.post("/panic", "body");
+    assert_eq!(reply.body, "POST /panic HTTP/1.1 body");
+    assert_eq!(reply.header("x-response-callback"), None);
+}
+
 #[test]
 fn a_module_that_is_none_is_named() {
     if !on_this_host() {

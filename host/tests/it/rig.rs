@@ -19,6 +19,8 @@ use crate::upstream::Upstream;
 pub(crate) struct Setup {
     /// The guest's configuration: its name, and what it is to do.
     pub(crate) words: String,
+    /// Another module than the guest.
+    pub(crate) module: Option<PathBuf>,
     pub(crate) workers: usize,
     /// Fields of the plugin's `config`.
     pub(crate) filter: String,
@@ -44,6 +46,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             words: "one".to_owned(),
+            module: None,
             workers: 1,
             filter: "failure_policy: FAIL_RELOAD".to_owned(),
             manager: String::new(),
@@ -81,7 +84,7 @@ impl Setup {
             stop_iteration,
             ..
         } = self;
-        let module = guest::module();
+        let module = self.module.clone().unwrap_or_else(guest::module);
         let module = module.display();
         let port = upstream.port();
         format!(

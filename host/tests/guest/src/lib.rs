@@ -57,11 +57,15 @@ impl Http {
     fn arg(&self, name: &str) -> Option<String> {
         let (_, query) = self.path.split_once('?')?;
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+        pairs
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value.to_owned())
     }
 
     fn number(&self, name: &str) -> u32 {
-        self.arg(name).and_then(|text| text.parse().ok()).unwrap_or(0)
+        self.arg(name)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0)
     }
 
     fn say(&self, body: impl AsRef<[u8]>) -> Action {
@@ -78,7 +82,11 @@ impl Http {
         let path = self.arg("to").unwrap_or_default();
         let cluster = self.arg("cluster").unwrap_or_default();
         let retry = self.arg("retry").unwrap_or_default();
-        let mut headers = vec![(":method", "GET"), (":path", path.as_str()), (":authority", "up.test")];
+        let mut headers = vec![
+            (":method", "GET"),
+            (":path", path.as_str()),
+            (":authority", "up.test"),
+        ];
         if self.arg("bare").is_some() {
             headers.truncate(1);
         }
@@ -104,10 +112,18 @@ impl Http {
 impl Context for Http {
     fn on_http_call_response(&mut self, _: u32, headers: usize, size: usize, trailers: usize) {
         let status = match headers {
-            0 => format!("{}", raw::header_status(MapType::HttpCallResponseHeaders, ":status")),
-            _ => self.get_http_call_response_header(":status").unwrap_or_default(),
+            0 => format!(
+                "{}",
+                raw::header_status(MapType::HttpCallResponseHeaders, ":status")
+            ),
+            _ => self
+                .get_http_call_response_header(":status")
+                .unwrap_or_default(),
         };
-        let timed = headers > 0 && self.get_http_call_response_header("x-envoy-upstream-service-time").is_some();
+        let timed = headers > 0
+            && self
+                .get_http_call_response_header("x-envoy-upstream-service-time")
+                .is_some();
         let body = self.get_http_call_response_body(0, 200).unwrap_or_default();
         let body = String::from_utf8_lossy(&body).into_owned();
         let (code, message) = self.get_grpc_status();
@@ -131,7 +147,9 @@ impl Drop for Http {
 
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
-        let path = self.get_http_request_header_bytes(":path").unwrap_or_default();
+        let path = self
+            .get_http_request_header_bytes(":path")
+            .unwrap_or_default();
         self.path = String::from_utf8_lossy(&path).into_owned();
         self.seen = format!("headers end={end}");
         let requests = vm(|vm| {
@@ -141,7 +159,12 @@ impl HttpContext for Http {
         let route = self.path.split('?').next().unwrap_or_default().to_owned();
         match route.as_str() {
             "/reply" => {
-                let headers = vec![("x-one", "1"), ("x-two", "2"), ("x-two", "3"), ("content-length", "99")];
+                let headers = vec![
+                    ("x-one", "1"),
+                    ("x-two", "2"),
+                    ("x-two", "3"),
+                    ("content-length", "99"),
+                ];
                 self.send_http_response(201, headers, Some(b"hello"));
                 Action::Pause
             }
@@ -176,7 +199,9 @@ impl HttpContext for Http {
                     .collect();
                 self.say(lines.join("\n"))
             }
-            "/effective-unknown" => self.say(format!("{:?}", hostcalls::set_effective_context(9999))),
+            "/effective-unknown" => {
+                self.say(format!("{:?}", hostcalls::set_effective_context(9999)))
+            }
             "/done-status" => self.say(format!("{}", raw::done())),
             "/call-headers-without-call" => {
                 let one = raw::header_status(MapType::HttpCallResponseHeaders, "x");
@@ -220,7 +245,8 @@ impl HttpContext for Http {
             "/root-call" => {
                 vm(|vm| vm.jobs.push((self.id, self.arg("to").unwrap_or_default())));
                 let own = root::own_queue();
-                self.enqueue_shared_queue(own, None).expect("the queue is registered");
+                self.enqueue_shared_queue(own, None)
+                    .expect("the queue is registered");
                 Action::Pause
             }
             "/park" | "/slow-body" => Action::Pause,
@@ -238,7 +264,12 @@ impl HttpContext for Http {
             "/body" | "/trailers" | "/rewrite" | "/set-body" => Action::Pause,
             "/metrics" => self.say(raw::exercise_metrics()),
             "/log" => {
-                for level in [LogLevel::Trace, LogLevel::Debug, LogLevel::Info, LogLevel::Warn] {
+                for level in [
+                    LogLevel::Trace,
+                    LogLevel::Debug,
+                    LogLevel::Info,
+                    LogLevel::Warn,
+                ] {
                     let _ = hostcalls::log(level, &format!("at {level:?}"));
                 }
                 println!("printed");
@@ -255,7 +286,9 @@ impl HttpContext for Http {
             }
             "/property-number" => {
                 let path = self.arg("path").unwrap_or_default();
-                let value = self.get_property(path.split('.').collect()).unwrap_or_default();
+                let value = self
+                    .get_property(path.split('.').collect())
+                    .unwrap_or_default();
                 self.say(match value.try_into() {
                     Ok(bytes) => u64::from_le_bytes(bytes).to_string(),
                     Err(other) => format!("{other:?}"),
@@ -266,7 +299,9 @@ impl HttpContext for Http {
                 let value = self.get_property(vec!["mine"]).unwrap_or_default();
                 self.say(value)
             }
-            "/env" => self.say(std::env::var(self.arg("name").unwrap_or_default()).unwrap_or_default()),
+            "/env" => {
+                self.say(std::env::var(self.arg("name").unwrap_or_default()).unwrap_or_default())
+            }
             "/random" => {
                 let set: std::collections::HashMap<u8, u8> = (0..3).map(|n| (n, n)).collect();
                 let order: Vec<u8> = set.into_keys().collect();
@@ -294,7 +329,9 @@ impl HttpContext for Http {
                 Action::Continue
             }
             "/body" if end => {
-                let body = self.get_http_request_body(0, usize::MAX).unwrap_or_default();
+                let body = self
+                    .get_http_request_body(0, usize::MAX)
+                    .unwrap_or_default();
                 let middle = self.get_http_request_body(1, 2).unwrap_or_default();
                 let beyond = self.get_http_request_body(size, 10);
                 self.say(format!(
@@ -308,8 +345,13 @@ impl HttpContext for Http {
                 let appended = raw::set_body(size, 0, b"!");
                 let prepended = raw::set_body(0, 0, b">");
                 let middle = raw::set_body(1, 1, b"x");
-                let body = self.get_http_request_body(0, usize::MAX).unwrap_or_default();
-                self.say(format!("{appended} {prepended} {middle} {}", String::from_utf8_lossy(&body)))
+                let body = self
+                    .get_http_request_body(0, usize::MAX)
+                    .unwrap_or_default();
+                self.say(format!(
+                    "{appended} {prepended} {middle} {}",
+                    String::from_utf8_lossy(&body)
+                ))
             }
             "/rewrite" if end => {
                 self.set_http_request_body(0, size, b"rewritten");
@@ -317,7 +359,9 @@ impl HttpContext for Http {
                 self.set_http_request_header(":path", Some("/pass/rewritten"));
                 Action::Continue
             }
-            _ if self.path.starts_with("/pass") || self.path.starts_with("/response") => Action::Continue,
+            _ if self.path.starts_with("/pass") || self.path.starts_with("/response") => {
+                Action::Continue
+            }
             _ => Action::Pause,
         }
     }
@@ -326,7 +370,9 @@ impl HttpContext for Http {
         if self.path != "/trailers" {
             return Action::Continue;
         }
-        let value = self.get_http_request_trailer_bytes("x-last").unwrap_or_default();
+        let value = self
+            .get_http_request_trailer_bytes("x-last")
+            .unwrap_or_default();
         let body = self.get_http_request_body(0, 100).unwrap_or_default();
         self.say(format!(
             "{}; trailers {count} {} {}",
@@ -340,7 +386,10 @@ impl HttpContext for Http {
         if self.path.starts_with("/response-panic") {
             panic!("asked to, on the response");
         }
-        self.set_http_response_header("x-response-callback", Some(if end { "end" } else { "body follows" }));
+        self.set_http_response_header(
+            "x-response-callback",
+            Some(if end { "end" } else { "body follows" }),
+        );
         match self.path.as_str() {
             "/response-replaced" => {
                 self.send_http_response(299, vec![], Some(b"instead"));
@@ -372,7 +421,9 @@ impl HttpContext for Http {
             Some(u64::from_le_bytes(value.try_into().ok()?))
         };
         let code = number(vec!["response", "code"]);
-        let details = self.get_property(vec!["response", "code_details"]).unwrap_or_default();
+        let details = self
+            .get_property(vec!["response", "code_details"])
+            .unwrap_or_default();
         let details = String::from_utf8_lossy(&details).into_owned();
         let method = self.get_http_request_header(":method");
         log::info!("stream log {} {code:?} {details} {method:?}", self.path);

@@ -12,7 +12,13 @@ unsafe extern "C" {
         value: *mut *mut u8,
         value_size: *mut usize,
     ) -> u32;
-    fn proxy_set_buffer_bytes(buffer: u32, start: usize, size: usize, data: *const u8, data_size: usize) -> u32;
+    fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size: usize,
+        data: *const u8,
+        data_size: usize,
+    ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
@@ -25,7 +31,9 @@ pub(crate) fn done() -> u32 {
 
 pub(crate) fn header_status(map: MapType, key: &str) -> u32 {
     let (mut value, mut size) = (std::ptr::null_mut(), 0);
-    unsafe { proxy_get_header_map_value(map as u32, key.as_ptr(), key.len(), &mut value, &mut size) }
+    unsafe {
+        proxy_get_header_map_value(map as u32, key.as_ptr(), key.len(), &mut value, &mut size)
+    }
 }
 
 pub(crate) fn set_body(start: usize, size: usize, data: &[u8]) -> u32 {

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use proxy_wasm::hostcalls;
@@ -51,7 +52,11 @@ impl Root {
     }
 
     fn dispatch(&mut self, stream: u32, path: &str) {
-        let headers = vec![(":method", "GET"), (":path", path), (":authority", "up.test")];
+        let headers = vec![
+            (":method", "GET"),
+            (":path", path),
+            (":authority", "up.test"),
+        ];
         let timeout = Duration::from_secs(5);
         if let Ok(token) = self.dispatch_http_call("up", headers, None, vec![], timeout) {
             self.calls.insert(token, stream);
@@ -102,7 +107,10 @@ impl Drop for Root {
 impl RootContext for Root {
     fn on_vm_start(&mut self, size: usize) -> bool {
         let configuration = self.get_vm_configuration().unwrap_or_default();
-        log::info!("vm start {size} {}", String::from_utf8_lossy(&configuration));
+        log::info!(
+            "vm start {size} {}",
+            String::from_utf8_lossy(&configuration)
+        );
         true
     }
 
@@ -127,11 +135,8 @@ impl RootContext for Root {
             self.dispatch(0, "/from-configure");
         }
         self.register_shared_queue("everyone");
-        let mut random = [0; 8];
-        for (index, byte) in random.iter_mut().enumerate() {
-            *byte = std::collections::hash_map::RandomState::new().hash_one_byte(index);
-        }
-        let own = self.register_shared_queue(&format!("own {random:?}"));
+        let random = RandomState::new().hash_one(0);
+        let own = self.register_shared_queue(&format!("own {random:x}"));
         OWN_QUEUE.set(own);
         if self.has("tick") {
             self.set_tick_period(Duration::from_millis(20));
@@ -188,17 +193,5 @@ impl RootContext for Root {
             path: String::new(),
             seen: String::new(),
         }))
-    }
-}
-
-/// A random byte by way of the hash map's seed.
-trait OneByte {
-    fn hash_one_byte(&self, salt: usize) -> u8;
-}
-
-impl OneByte for std::collections::hash_map::RandomState {
-    fn hash_one_byte(&self, salt: usize) -> u8 {
-        use std::hash::BuildHasher;
-        self.hash_one(salt) as u8
     }
 }
