@@ -56,7 +56,7 @@ pub struct Follow {
     pub state: FollowState,
     /// When the newest follow began; `null` when only its end is known.
     pub since: Option<String>,
-    /// When it ended, or when a profile first known to be newer said that it had; `null` while it lasts.
+    /// When it ended; where no push told, when the newest profile said that it had. `null` while it lasts.
     pub until: Option<String>,
     /// The scene of the QR code they came by, without `qrscene_`.
     pub scene: Option<String>,

@@ -41,6 +41,9 @@ struct Options {
     /// Connections that post at once.
     #[arg(long, default_value_t = 64)]
     posters: usize,
+    /// Events per second to send, however long answers take; 0: each poster sends when it is answered.
+    #[arg(long, default_value_t = 0)]
+    rate: usize,
     /// Events per request, one round each.
     #[arg(long, value_delimiter = ',', default_value = "1,10,100")]
     batches: Vec<usize>,
@@ -140,6 +143,9 @@ async fn measure(
             .collect(),
     );
     let next = Arc::new(AtomicUsize::new(0));
+    let begun = Instant::now();
+    let pace =
+        (options.rate > 0).then(|| Duration::from_secs_f64(batch as f64 / options.rate as f64));
     let watch = Watch::start();
     let posters = (0..options.posters).map(|_| {
         let (address, requests, next) = (address.clone(), Arc::clone(&requests), Arc::clone(&next));
@@ -147,8 +153,17 @@ async fn measure(
             let mut connection = BufReader::new(TcpStream::connect(address).await?);
             connection.get_ref().set_nodelay(true)?;
             let mut took = Vec::new();
-            while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let begun = Instant::now();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(request) = requests.get(number) else {
+                    break;
+                };
+                // A late start is a part of the answer's time.
+                let due = pace.map(|pace| begun + pace * u32::try_from(number).unwrap_or(u32::MAX));
+                if let Some(due) = due {
+                    tokio::time::sleep_until(due.into()).await;
+                }
+                let begun = due.unwrap_or_else(Instant::now);
                 let answer = exchange(&mut connection, request).await?;
                 took.push(begun.elapsed());
                 ensure!(
@@ -238,8 +253,14 @@ fn part(number: usize) -> Part {
     }
 }
 
+/// As the engine makes them: nothing about one tells where its neighbour is.
 fn id(number: usize) -> String {
-    format!("demo:msg:{}", 23_456_789_012_345_601 + number)
+    let mix = |n: u64| {
+        let n = (n ^ (n >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        (n ^ (n >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53)
+    };
+    let number = number as u64;
+    format!("{:016x}{:016x}{number:08x}", mix(number), mix(!number))
 }
 
 fn data(number: usize, part: &Part) -> String {

@@ -17,7 +17,7 @@ pub struct Config {
     #[arg(long, env = "WEIR_STORE_LISTEN", default_value = "127.0.0.1:8090")]
     pub listen: SocketAddr,
 
-    /// Where to keep it all: sqlite:<path>, or postgres://user:password@host/database.
+    /// Where to keep it all: `sqlite:PATH`, or `postgres://user:password@host/database`.
     #[arg(
         long,
         env = "WEIR_STORE_DATABASE",

@@ -6,7 +6,11 @@
 //! # Concurrency
 //! Several stores may share a database: rows that two of them want are locked in one order, and a batch that the
 //! server sacrificed to another (deadlock, serialization) is tried again.
+//!
+//! # Out of scope
+//! TLS to the server: it is on the same machine, or behind a proxy that speaks it.
 
+mod statements;
 mod write;
 
 use std::error::Error as _;

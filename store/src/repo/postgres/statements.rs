@@ -1,0 +1,74 @@
+//! What a batch asks of PostgreSQL. Rows travel as arrays or, where they are rare and wide, as JSON.
+
+use tokio_postgres::{Client, Statement};
+
+use super::super::person::person_columns;
+
+/// Declares the statements of a batch, prepared once per session.
+macro_rules! statements {
+    ($($name:ident: $sql:expr),* $(,)?) => {
+        /// The statements of a batch.
+        pub(super) struct Statements { $(pub(super) $name: Statement),* }
+
+        impl Statements {
+            pub(super) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
+                $(let $name = client.prepare($sql);)*
+                let ($($name),*) = tokio::try_join!($($name),*)?;
+                Ok(Self { $($name),* })
+            }
+        }
+    };
+}
+
+statements! {
+    add_sources: "INSERT INTO sources (source) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING",
+    find_sources: "SELECT source_key, source FROM sources WHERE source = ANY ($1::text[])",
+    add_accounts: "INSERT INTO accounts (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING",
+    find_accounts: "SELECT account_key, name FROM accounts WHERE name = ANY ($1::text[])",
+    note_appids: "INSERT INTO account_appids (account_key, appid, first_seen_at) \
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[]) \
+        ON CONFLICT (account_key, appid) \
+        DO UPDATE SET first_seen_at = least(account_appids.first_seen_at, excluded.first_seen_at)",
+    insert_events: "INSERT INTO events (source_key, id, type, at_ms, subject, data, account_key, stored_at_ms) \
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], \
+                             $7::bigint[], $8::bigint[]) \
+        ON CONFLICT (source_key, id) DO NOTHING RETURNING source_key, id, seq",
+    find_users: "SELECT u.account_key, u.openid, u.user_key, u.first_seen_at \
+        FROM unnest($1::bigint[], $2::text[]) k (account_key, openid) \
+        JOIN users u ON u.account_key = k.account_key AND u.openid = k.openid",
+    add_users: "INSERT INTO users (account_key, openid, first_seen_at) \
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[]) \
+        ON CONFLICT (account_key, openid) DO NOTHING RETURNING account_key, openid, user_key, first_seen_at",
+    lock_users: "SELECT 1 FROM users WHERE user_key = ANY ($1::bigint[]) ORDER BY user_key FOR UPDATE",
+    load_people: concat!(
+        "SELECT u.user_key, ", person_columns!(),
+        " FROM users u LEFT JOIN follows f ON f.user_key = u.user_key WHERE u.user_key = ANY ($1::bigint[])"),
+    see_earlier: "UPDATE users u SET first_seen_at = k.first_seen_at \
+        FROM unnest($1::bigint[], $2::bigint[]) k (user_key, first_seen_at) \
+        WHERE u.user_key = k.user_key AND u.first_seen_at > k.first_seen_at",
+    save_profiles: "UPDATE users u SET subscribe = p.subscribe, nickname = p.nickname, sex = p.sex, \
+            language = p.language, city = p.city, province = p.province, country = p.country, \
+            headimgurl = p.headimgurl, subscribe_time = p.subscribe_time, unionid = p.unionid, remark = p.remark, \
+            groupid = p.groupid, tagid_list = p.tagid_list, subscribe_scene = p.subscribe_scene, \
+            qr_scene = p.qr_scene, qr_scene_str = p.qr_scene_str, profile_at_ms = p.profile_at_ms, \
+            profile_clocks = p.profile_clocks \
+        FROM json_to_recordset($1::text::json) AS p (user_key bigint, subscribe bigint, nickname text, sex bigint, \
+            language text, city text, province text, country text, headimgurl text, subscribe_time bigint, \
+            unionid text, remark text, groupid bigint, tagid_list text, subscribe_scene text, qr_scene bigint, \
+            qr_scene_str text, profile_at_ms bigint, profile_clocks text) \
+        WHERE u.user_key = p.user_key",
+    save_follows: "INSERT INTO follows (user_key, account_key, state, since, until, scene, subscribe_scene, \
+            followed_times, unfollowed_times, evidence) \
+        SELECT user_key, account_key, state, since, until, scene, subscribe_scene, followed_times, \
+            unfollowed_times, evidence \
+        FROM json_to_recordset($1::text::json) AS f (user_key bigint, account_key bigint, state bigint, since bigint, \
+            until bigint, scene text, subscribe_scene text, followed_times bigint, unfollowed_times bigint, \
+            evidence text) \
+        ON CONFLICT (user_key) DO UPDATE SET state = excluded.state, since = excluded.since, \
+            until = excluded.until, scene = excluded.scene, subscribe_scene = excluded.subscribe_scene, \
+            followed_times = excluded.followed_times, unfollowed_times = excluded.unfollowed_times, \
+            evidence = excluded.evidence",
+    insert_messages: "INSERT INTO messages (seq, account_key, user_key, kind, sent_at, received_ms, msg_id, text) \
+        SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], \
+                             $7::text[], $8::text[])",
+}
