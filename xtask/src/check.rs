@@ -61,7 +61,11 @@ pub(crate) fn check(layout: &Layout) -> Result<()> {
                     "--no-deps",
                     "--document-private-items",
                 ])
-                .env("RUSTDOCFLAGS", "-D warnings"),
+                // Private items are documented too, so public text may point at them.
+                .env(
+                    "RUSTDOCFLAGS",
+                    "-D warnings -A rustdoc::private_intra_doc_links",
+                ),
         )
     })
 }
