@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use weir_protocol::envelope::Envelope;
 use weir_protocol::push::{Format, Kind as PushKind, Push};
-use weir_protocol::reply::Reply;
 
 use crate::admit::{self, Seal};
 use crate::claims::{Claim, Fingerprint, Start};
@@ -403,15 +402,16 @@ impl Engine {
 
 /// The reply to a push, not sealed; `None` is `success`.
 fn reply_to(account: &Account, push: &Push<'_>, create_time: u64) -> Option<Vec<u8>> {
-    match account.rules.decide(push) {
-        Reply::None | Reply::Empty => None,
-        reply => Some(reply.encode(
+    let reply = account.rules.decide(push);
+    // A text of nothing but control characters is `success` too, and that is never sealed.
+    (!reply.is_silent()).then(|| {
+        reply.encode(
             account.format,
             push.from_user_name(),
             push.to_user_name(),
             create_time,
-        )),
-    }
+        )
+    })
 }
 
 fn sealed(account: &Account, seal: &Seal, reply: &[u8], env: &mut Env<'_>) -> Vec<u8> {

@@ -2,7 +2,7 @@
 //!
 //! A reply swaps the parties: it goes *to* the user, *from* the account. `success` and the empty body mean "no reply"
 //! and are never encrypted. Anything WeChat cannot read makes it show the user a fault notice, so a text that would be
-//! empty, or news without articles, is sent as `success`.
+//! blank, or news without articles, is sent as `success`.
 //!
 //! Out of scope: how many articles an answer may have (one to a message, eight to an event: WeChat drops the rest).
 //!
@@ -92,7 +92,7 @@ impl Reply<'_> {
     pub fn is_silent(&self) -> bool {
         match self {
             Self::None | Self::Empty => true,
-            Self::Text { content } => !content.chars().any(is_allowed),
+            Self::Text { content } => is_blank(content),
             Self::News { articles } => articles.is_empty(),
             _ => false,
         }
@@ -198,6 +198,21 @@ impl Reply<'_> {
             _ => 256,
         }
     }
+}
+
+/// Whether nothing of what is sent of a text can be seen.
+fn is_blank(text: &str) -> bool {
+    let mut sent = 0;
+    for char in text.chars().filter(|char| is_allowed(*char)) {
+        sent += char.len_utf8();
+        if sent > MAX_REPLY_TEXT_BYTES {
+            break;
+        }
+        if !char.is_whitespace() {
+            return false;
+        }
+    }
+    true
 }
 
 /// At most as much of a text as may be sent.

@@ -88,6 +88,24 @@ fn a_reply_is_sealed_for_an_encrypted_account_and_success_never_is() {
 }
 
 #[test]
+fn an_echo_of_nothing_but_control_characters_is_success_and_not_sealed() {
+    let document = document(|d| {
+        d["accounts"][0]["mode"] = "encrypted".into();
+        d["accounts"][0]["rules"] = serde_json::json!([{"reply": {"text": "{content}"}}]);
+    });
+    let mut world = World::with(1, &document);
+    let answers: Vec<_> = ["\u{1}", "\u{1} \u{2}"]
+        .iter()
+        .zip(1..)
+        .map(|(content, id)| world.push_encrypted(0, &text(id, content)))
+        .collect();
+    world.run(100);
+    for stream in answers {
+        assert_eq!(world.body(stream).as_deref(), Some("success"));
+    }
+}
+
+#[test]
 fn user_text_in_a_reply_cannot_break_out_of_it() {
     let document = document(|d| {
         d["accounts"][0]["rules"] = serde_json::json!([{"reply": {"text": "you said {content}"}}]);

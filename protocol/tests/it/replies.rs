@@ -151,6 +151,12 @@ fn what_would_show_the_user_a_fault_notice_is_sent_as_success() {
         Reply::Text {
             content: "\u{1}\u{ffff}".into(),
         },
+        Reply::Text {
+            content: "\0 \n".into(),
+        },
+        Reply::Text {
+            content: (" ".repeat(2048) + "too late").into(),
+        },
         news,
     ] {
         assert_eq!(encode(&reply, Format::Xml), "success");
