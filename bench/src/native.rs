@@ -75,7 +75,7 @@ type Answer = (StatusCode, [(HeaderName, &'static str); 1], Vec<u8>);
 /// The configuration is wrong, or no port is free.
 pub(crate) fn run(sink: SocketAddr, configuration: &Path) -> Result<()> {
     let document = fs::read(configuration)?;
-    let config = Config::parse(&document, &|name| std::env::var(name).ok())
+    let config = weir_config::parse(&document, &|name| std::env::var(name).ok())
         .map_err(|problems| anyhow!("the configuration has {} problems", problems.len()))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

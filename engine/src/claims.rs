@@ -19,10 +19,7 @@
 //! # Source
 //! wechat-protocol 3.1, 3.4; shared data as measured on Envoy 1.40.
 
-use std::hash::Hasher as _;
-
-use siphasher::sip128::{Hasher128 as _, SipHasher13};
-
+use crate::event::EventId;
 use crate::owners::{self, OwnerId};
 use crate::shared::{self, SharedData, Write};
 use crate::time::Now;
@@ -30,14 +27,24 @@ use crate::time::Now;
 /// Slots in one bucket. 16 slots of 32 bytes cost 0.1 µs more to read than one.
 pub const SLOTS_PER_BUCKET: usize = 16;
 const SLOT: usize = 32;
-const HASH_KEY: &str = "weir/hash-key";
 
-/// A keyed 128-bit hash of what tells one push from every other. The key is random per process: nobody can
-/// choose pushes that collide.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// 128 bits of the SHA-1 of what tells one push from every other, which is the event's id too: two pushes with one
+/// fingerprint would have one place in the store as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint {
     slot: u64,
     bucket: u64,
+}
+
+impl From<&EventId> for Fingerprint {
+    fn from(id: &EventId) -> Self {
+        let [slot, bucket] = id.halves();
+        // Zero marks an empty slot.
+        Self {
+            slot: slot.max(1),
+            bucket,
+        }
+    }
 }
 
 /// What the table says about a push that has just arrived.
@@ -85,36 +92,21 @@ pub struct Claims {
     /// Of the buckets' keys. The size is part of it: a table of another size must not be read as this one.
     prefix: String,
     retention_ms: u64,
-    keys: (u64, u64),
     me: OwnerId,
 }
 
 impl Claims {
-    /// Creates the table unless it exists, and reads the process's hash key (made from `random` by the first).
-    ///
-    /// `slots` is rounded up to a power of two of buckets. Call while configuring.
-    pub fn prepare(
-        shared: &dyn SharedData,
-        me: OwnerId,
-        slots: usize,
-        retention_ms: u64,
-        random: [u8; 16],
-    ) -> Self {
+    /// Creates the table unless it exists. `slots` is rounded up to a power of two of buckets. Call while configuring.
+    pub fn prepare(shared: &dyn SharedData, me: OwnerId, slots: usize, retention_ms: u64) -> Self {
         let bits = slots
             .div_ceil(SLOTS_PER_BUCKET)
             .max(1)
             .next_power_of_two()
             .ilog2();
-        shared::create(shared, HASH_KEY, &random);
-        let key = shared
-            .get(HASH_KEY)
-            .and_then(|(v, _)| <[u8; 16]>::try_from(v).ok());
-        let key = u128::from_le_bytes(key.unwrap_or(random));
         let claims = Self {
             prefix: format!("weir/dedup/{bits}/"),
             bits,
             retention_ms,
-            keys: ((key >> 64) as u64, key as u64),
             me,
         };
         for bucket in 0..1u64 << bits {
@@ -125,19 +117,6 @@ impl Claims {
             );
         }
         claims
-    }
-
-    /// The fingerprint of an identity (account and what tells its pushes apart).
-    #[must_use]
-    pub fn fingerprint(&self, identity: &[u8]) -> Fingerprint {
-        let mut hasher = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
-        hasher.write(identity);
-        let hash = hasher.finish128();
-        // Zero marks an empty slot.
-        Fingerprint {
-            slot: hash.h1.max(1),
-            bucket: hash.h2,
-        }
     }
 
     /// Claims a push. `start` is the state it gets when it is the first.
@@ -153,14 +132,24 @@ impl Claims {
                 Start::InFlight => State::InFlight,
                 Start::Answered => State::Answered,
             };
+            let first = Slot {
+                print: print.slot,
+                first_mono_ms: now.mono_ms,
+                first_unix_s: now.unix_s(),
+                owner: Some(self.me),
+                state,
+                attempts: 1,
+            };
             let Some(slot) = find(bucket, print) else {
-                self.insert(bucket, print, state, now);
+                if let Some(slot) = self.room(bucket, now) {
+                    first.write(slot);
+                }
                 return (Claim::First, Write::Yes);
             };
             let mut seen = Slot::read(slot);
             if now.mono_ms.saturating_sub(seen.first_mono_ms) > self.retention_ms {
                 // Expired: WeChat gave up long ago, so this is somebody else's replay; the store decides.
-                self.insert(bucket, print, state, now);
+                first.write(slot);
                 return (Claim::First, Write::Yes);
             }
             if seen.state == State::Answered {
@@ -254,30 +243,21 @@ impl Claims {
         })
     }
 
-    /// The slot's own older self, else an empty or expired slot, else the oldest answered one, else the oldest.
-    fn insert(&self, bucket: &mut [[u8; SLOT]], print: Fingerprint, state: State, now: Now) {
-        let rank = |slot: &[u8; SLOT]| {
+    /// The first empty or expired slot, else the oldest answered one, else the oldest.
+    fn room<'b>(&self, bucket: &'b mut [[u8; SLOT]], now: Now) -> Option<&'b mut [u8; SLOT]> {
+        let mut oldest = (usize::MAX, (State::InFlight, u64::MAX));
+        for (place, slot) in bucket.iter().enumerate() {
             let seen = Slot::read(slot);
-            let free = seen.print == 0
-                || now.mono_ms.saturating_sub(seen.first_mono_ms) > self.retention_ms;
-            match (seen.print == print.slot, free, seen.state) {
-                (true, ..) => (0, 0),
-                (_, true, _) => (1, 0),
-                (_, _, State::Answered) => (2, seen.first_mono_ms),
-                (_, _, State::InFlight) => (3, seen.first_mono_ms),
+            let age_ms = now.mono_ms.saturating_sub(seen.first_mono_ms);
+            if seen.print == 0 || age_ms > self.retention_ms {
+                return bucket.get_mut(place);
             }
-        };
-        if let Some(slot) = bucket.iter_mut().min_by_key(|slot| rank(slot)) {
-            Slot {
-                print: print.slot,
-                first_mono_ms: now.mono_ms,
-                first_unix_s: now.unix_s(),
-                owner: Some(self.me),
-                state,
-                attempts: 1,
+            let rank = (seen.state, seen.first_mono_ms);
+            if rank < oldest.1 {
+                oldest = (place, rank);
             }
-            .write(slot);
         }
+        bucket.get_mut(oldest.0)
     }
 
     fn bucket_key(&self, bucket: u64) -> String {
@@ -302,10 +282,11 @@ fn find(bucket: &mut [[u8; SLOT]], print: Fingerprint) -> Option<&mut [u8; SLOT]
         .find(|slot| slot.first_chunk::<8>() == Some(&print.slot.to_le_bytes()))
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// In the order in which they make room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
-    InFlight,
     Answered,
+    InFlight,
 }
 
 /// `print u64 | first_mono_ms u64 | first_unix_s u64 | owner u32 | state u8 | attempts u8 | 0 0`, little-endian.

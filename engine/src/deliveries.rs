@@ -1,15 +1,16 @@
-//! The calls: batches to the store, access tokens and profiles from WeChat.
+//! The calls: batches to the store; access tokens, profiles and tags at WeChat.
 
 use weir_protocol::api::{self, AnswerError, Class, StableTokenRequest, TokenAnswer};
 
-use crate::config::{AccountId, Peer};
+use crate::api_queue::Asked;
+use crate::config::{Account, AccountId, Peer};
 use crate::effect::{CallRequest, Effect, LogLevel};
 use crate::engine::{Engine, Env};
 use crate::event;
 use crate::input::{Call, CallOutcome};
 use crate::metric::{Loss, Metric};
-use crate::outbox::{Event, Fate, Follower, Then};
-use crate::profiles::Asked;
+use crate::outbox::{Event, Fate, Follower, Settled, Then};
+use crate::tags::{TagJob, Tagging};
 use crate::tokens::{self, Fetched};
 
 impl Engine {
@@ -26,25 +27,42 @@ impl Engine {
                 body,
             );
         }
-        let due: Vec<_> = (0..)
-            .map(AccountId)
-            .zip(&self.profiles)
-            .filter(|(_, profiles)| profiles.is_due(&self.config.limits, env.now.mono_ms))
-            .map(|(account, _)| account)
-            .collect();
-        for account in due {
-            self.ask_profiles(account, env);
+        for id in self.due(env.now.mono_ms) {
+            let config = self.config.clone();
+            let (Some(account), Some(peer)) = (config.account(id), &config.wechat_api) else {
+                continue;
+            };
+            let Some(token) = self.access_token(id, account, peer, env) else {
+                continue;
+            };
+            self.ask_profiles(id, peer, &token, env);
+            self.give_tags(id, peer, token, env);
         }
     }
 
-    fn ask_profiles(&mut self, id: AccountId, env: &mut Env<'_>) {
-        let config = self.config.clone();
-        let (Some(account), Some(peer)) = (config.account(id), &config.wechat_api) else {
-            return;
-        };
-        let Some(secret) = &account.app_secret else {
-            return;
-        };
+    /// The accounts with calls that could go now.
+    fn due(&self, mono_ms: u64) -> Vec<AccountId> {
+        let limits = &self.config.limits;
+        (0..)
+            .map(AccountId)
+            .zip(self.profiles.iter().zip(&self.tags))
+            .filter(|(_, (profiles, tags))| {
+                profiles.is_due(limits.profile_wait_ms, mono_ms)
+                    || tags.is_due(limits.profile_wait_ms, mono_ms)
+            })
+            .map(|(account, _)| account)
+            .collect()
+    }
+
+    /// The account's access token. Where it is to be fetched, the call is started.
+    fn access_token(
+        &mut self,
+        id: AccountId,
+        account: &Account,
+        peer: &Peer,
+        env: &mut Env<'_>,
+    ) -> Option<String> {
+        let secret = account.app_secret.as_ref()?;
         let access = tokens::access(env.shared, &account.appid, self.me, env.now.mono_ms);
         if access.fetch {
             let request = StableTokenRequest {
@@ -56,13 +74,41 @@ impl Engine {
             let path = api::STABLE_TOKEN_PATH.to_owned();
             self.call(Call::AccessToken(id), peer, path, "application/json", body);
         }
-        let Some(token) = access.token else { return };
+        access.token
+    }
+
+    fn ask_profiles(&mut self, id: AccountId, peer: &Peer, token: &str, env: &Env<'_>) {
+        let wait_ms = self.config.limits.profile_wait_ms;
         let Some(profiles) = self.profiles.get_mut(id.0 as usize) else {
             return;
         };
-        let path = api::path_with_token(api::USER_BATCH_PATH, &token);
-        let body = api::write_user_batch(&profiles.take_batch(token));
+        if !profiles.is_due(wait_ms, env.now.mono_ms) {
+            return;
+        }
+        let batch = profiles.take_batch(token.to_owned(), |_, _| true);
+        let openids: Vec<_> = batch.map(|follower| follower.openid.as_str()).collect();
+        let path = api::path_with_token(api::USER_BATCH_PATH, token);
+        let body = api::write_user_batch(&openids);
         self.call(Call::Profiles(id), peer, path, "application/json", body);
+    }
+
+    fn give_tags(&mut self, id: AccountId, peer: &Peer, token: String, env: &Env<'_>) {
+        let wait_ms = self.config.limits.profile_wait_ms;
+        let Some(tags) = self.tags.get_mut(id.0 as usize) else {
+            return;
+        };
+        if !tags.is_due(wait_ms, env.now.mono_ms) {
+            return;
+        }
+        let path = api::path_with_token(api::TAG_BATCH_PATH, &token);
+        let mut tag = 0;
+        let mut openids = Vec::new();
+        for job in tags.take_batch(token, |first, next| first.tag == next.tag) {
+            tag = job.tag;
+            openids.push(job.openid.as_str());
+        }
+        let body = api::write_tag_batch(tag, &openids);
+        self.call(Call::Tags(id), peer, path, "application/json", body);
     }
 
     fn call(
@@ -103,7 +149,8 @@ impl Engine {
             ),
             _ => {}
         }
-        for (Then { answer, follower }, fate) in settled {
+        for Settled { then, fate, facts } in settled {
+            let Then { answer, follow_up } = then;
             if fate == Fate::Rejected {
                 self.count(Metric::Lost {
                     reason: Loss::Rejected,
@@ -112,10 +159,18 @@ impl Engine {
             }
             // Also when rejected: asking WeChat to send again what the store will never take helps nobody.
             if let Some(print) = answer {
+                if let Some(facts) = &facts {
+                    self.decide_late(print, facts, env);
+                }
                 self.answer_waiting(print, env);
             }
-            if let Some(follower) = follower {
-                self.want_profile(follower, env);
+            if let Some(follow_up) = follow_up {
+                if let Some(follower) = follow_up.follower {
+                    self.want_profile(follower, env);
+                }
+                if let Some(tagging) = follow_up.tagging {
+                    self.want_tags(tagging, env);
+                }
             }
         }
     }
@@ -128,6 +183,56 @@ impl Engine {
         }
         if let Some(profiles) = self.profiles.get_mut(account.0 as usize) {
             profiles.push(follower, env.now.mono_ms);
+        }
+    }
+
+    pub(crate) fn want_tags(&mut self, tagging: Tagging, env: &Env<'_>) {
+        let Tagging {
+            account,
+            openid,
+            tags,
+        } = tagging;
+        let queued: usize = self.tags.iter().map(|tags| tags.len()).sum();
+        if queued + tags.len() > self.config.limits.tags_max_queued {
+            let count = tags.len() as u64;
+            return self.count(Metric::TagsGivenUp { account, count });
+        }
+        let Some(queue) = self.tags.get_mut(account.0 as usize) else {
+            return;
+        };
+        for tag in tags {
+            let openid = openid.clone();
+            queue.push(TagJob { openid, tag }, env.now.mono_ms);
+        }
+    }
+
+    pub(crate) fn on_tags(&mut self, id: AccountId, outcome: &CallOutcome<'_>, env: &mut Env<'_>) {
+        let config = self.config.clone();
+        let (Some(account), Some(tags)) = (config.account(id), self.tags.get_mut(id.0 as usize))
+        else {
+            return;
+        };
+        let (asked, class) = match outcome {
+            CallOutcome::Answer {
+                status: 200, body, ..
+            } => asked(api::check(body).err(), || {
+                tokens::invalidate(env.shared, &account.appid, tags.token());
+            }),
+            _ => (Asked::Failed, None),
+        };
+        let count = tags.done(&asked, env.now.mono_ms, env.random_u32());
+        self.count_api_error(id, class);
+        if count > 0 {
+            self.count(Metric::TagsGivenUp { account: id, count });
+        }
+    }
+
+    fn count_api_error(&mut self, account: AccountId, class: Option<Class>) {
+        if let Some(class) = class {
+            self.count(Metric::ApiError {
+                account,
+                class: class.name(),
+            });
         }
     }
 
@@ -191,18 +296,18 @@ impl Engine {
             return;
         };
         let mut snapshots = Vec::new();
-        let mut error_class = None;
         let Some(profiles) = self.profiles.get_mut(id.0 as usize) else {
             return;
         };
-        let asked = match outcome {
+        let (asked, class) = match outcome {
             CallOutcome::Answer {
                 status: 200, body, ..
             } => match api::parse_user_batch(body) {
                 Ok(users) => {
                     for user in &users {
                         // Only whom we asked for; the event's id comes from the follow that made us ask.
-                        if let Some(follower) = profiles.asked_for(&user.openid) {
+                        let follower = profiles.in_flight().find(|f| f.openid == user.openid);
+                        if let Some(follower) = follower {
                             let id = follower.because.derived("user.snapshot");
                             let json =
                                 event::user_snapshot(account, id, &user.openid, user.raw, env.now);
@@ -212,35 +317,18 @@ impl Engine {
                             });
                         }
                     }
-                    Asked::Answered
+                    (Asked::Answered, None)
                 }
-                Err(AnswerError::Malformed) => Asked::Failed,
-                Err(AnswerError::Refused(error)) => {
-                    error_class = Some(error.class());
-                    match error.class() {
-                        Class::Token => {
-                            tokens::invalidate(env.shared, &account.appid, profiles.token());
-                            Asked::TokenRefused
-                        }
-                        Class::Recipient => Asked::OneIsWrong,
-                        _ => Asked::Failed,
-                    }
-                }
+                Err(error) => asked(Some(error), || {
+                    tokens::invalidate(env.shared, &account.appid, profiles.token());
+                }),
             },
-            _ => Asked::Failed,
+            _ => (Asked::Failed, None),
         };
-        let given_up = profiles.done(&asked, env.now.mono_ms, env.random_u32());
-        if let Some(class) = error_class {
-            self.count(Metric::ApiError {
-                account: id,
-                class: class.name(),
-            });
-        }
-        if given_up > 0 {
-            self.count(Metric::ProfilesGivenUp {
-                account: id,
-                count: given_up,
-            });
+        let count = profiles.done(&asked, env.now.mono_ms, env.random_u32());
+        self.count_api_error(id, class);
+        if count > 0 {
+            self.count(Metric::ProfilesGivenUp { account: id, count });
         }
         for event in snapshots {
             if self.outbox.has_room(&config.limits) {
@@ -253,4 +341,23 @@ impl Engine {
             }
         }
     }
+}
+
+/// What an answer means for the jobs of its call. `refused` is told when WeChat does not take the token any more.
+fn asked(error: Option<AnswerError>, refused: impl FnOnce()) -> (Asked, Option<Class>) {
+    let error = match error {
+        None => return (Asked::Answered, None),
+        Some(AnswerError::Malformed) => return (Asked::Failed, None),
+        Some(AnswerError::Refused(error)) => error,
+    };
+    let class = error.class();
+    let asked = match class {
+        Class::Token => {
+            refused();
+            Asked::TokenRefused
+        }
+        Class::Recipient => Asked::OneIsWrong,
+        _ => Asked::Failed,
+    };
+    (asked, Some(class))
 }

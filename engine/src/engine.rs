@@ -1,8 +1,11 @@
 //! Routes what happens to the part that decides, and collects what they want done.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
+use weir_protocol::api;
+
+use crate::api_queue::ApiQueue;
 use crate::claims::Claims;
 use crate::config::{Ack, Config};
 use crate::effect::{Effect, LogLevel};
@@ -10,10 +13,10 @@ use crate::exchange::{Alarm, Exchanges};
 use crate::input::{Call, CallOutcome, Input, StreamId};
 use crate::journal::Journal;
 use crate::metric::{Loss, Metric, Outcome, Status, Target};
-use crate::outbox::Outbox;
+use crate::outbox::{Follower, Outbox};
 use crate::owners::{self, OwnerId};
-use crate::profiles::Profiles;
 use crate::shared::SharedData;
+use crate::tags::TagJob;
 use crate::time::Now;
 use crate::tokens;
 
@@ -56,8 +59,10 @@ pub struct Engine {
     pub(crate) exchanges: Exchanges,
     pub(crate) outbox: Outbox,
     /// One per account, in the order of the configuration.
-    pub(crate) profiles: Vec<Profiles>,
-    pub(crate) calls: HashSet<Call>,
+    pub(crate) profiles: Vec<ApiQueue<Follower>>,
+    /// The same.
+    pub(crate) tags: Vec<ApiQueue<TagJob>>,
+    pub(crate) calls: BTreeSet<Call>,
     effects: VecDeque<Effect>,
     woken: bool,
     signed_mono_ms: Option<u64>,
@@ -79,18 +84,19 @@ impl Engine {
         let me = OwnerId::from_random(env.random());
         owners::prepare(env.shared);
         let limits = &config.limits;
-        let hash_key = env.random();
         let claims = Claims::prepare(
             env.shared,
             me,
             limits.dedup_slots,
             limits.dedup_retention_ms,
-            hash_key,
         );
-        let mut profiles = Vec::new();
+        let (mut profiles, mut tags) = (Vec::new(), Vec::new());
         for (_, account) in config.accounts() {
-            tokens::prepare(env.shared, &account.appid);
-            profiles.push(Profiles::default());
+            if account.app_secret.is_some() {
+                tokens::prepare(env.shared, &account.appid);
+            }
+            profiles.push(ApiQueue::new(api::MAX_BATCH));
+            tags.push(ApiQueue::new(api::MAX_TAG_BATCH));
         }
         Self {
             outbox: Outbox::new(limits),
@@ -99,7 +105,8 @@ impl Engine {
             claims,
             exchanges: Exchanges::default(),
             profiles,
-            calls: HashSet::new(),
+            tags,
+            calls: BTreeSet::new(),
             effects: VecDeque::new(),
             woken: false,
             signed_mono_ms: None,
@@ -170,6 +177,7 @@ impl Engine {
             && self.calls.is_empty()
             && self.exchanges.parked() == 0
             && self.profiles.iter().all(|profiles| profiles.len() == 0)
+            && self.tags.iter().all(|tags| tags.len() == 0)
     }
 
     pub(crate) fn want(&mut self, effect: Effect) {
@@ -238,6 +246,7 @@ impl Engine {
             Call::Store => Target::Store,
             Call::AccessToken(_) => Target::AccessToken,
             Call::Profiles(_) => Target::Profiles,
+            Call::Tags(_) => Target::Tags,
         };
         self.count(Metric::Call {
             target,
@@ -247,6 +256,7 @@ impl Engine {
             Call::Store => self.on_store_done(outcome, env),
             Call::AccessToken(account) => self.on_access_token(account, outcome, env),
             Call::Profiles(account) => self.on_profiles(account, outcome, env),
+            Call::Tags(account) => self.on_tags(account, outcome, env),
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use sha1::{Digest as _, Sha1};
 use weir_protocol::push::{Kind, Push};
 use weir_store_api::{
-    CloudEvent, PushData, TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE, TYPE_USER_SNAPSHOT,
+    ASK_USER, CloudEvent, PushData, TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE, TYPE_USER_SNAPSHOT,
     UserSnapshot,
 };
 
@@ -17,39 +17,62 @@ use crate::time::{Now, rfc3339};
 /// Longest `MsgType`, `Event` or `InfoType` taken over into a `type`.
 const MAX_KIND_BYTES: usize = 64;
 
-/// The `id` of an event: 40 hexadecimal digits, the same wherever and whenever it is made.
+/// The `id` of an event: a SHA-1 in 40 hexadecimal digits, the same wherever and whenever it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct EventId([u8; 40]);
+pub(crate) struct EventId {
+    digest: [u8; 20],
+    hex: [u8; 40],
+}
 
 impl EventId {
     /// The id of a push, from the account and what tells its pushes apart.
     pub(crate) fn of(identity: &[u8]) -> Self {
         const DIGITS: [u8; 16] = *b"0123456789abcdef";
-        let digest = Sha1::digest(identity);
+        let digest: [u8; 20] = Sha1::digest(identity).into();
         let mut hex = [b'0'; 40];
         let nibbles = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
         for (to, nibble) in hex.iter_mut().zip(nibbles) {
             *to = DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
         }
-        Self(hex)
+        Self { digest, hex }
+    }
+
+    /// 128 bits of the digest.
+    pub(crate) fn halves(&self) -> [u64; 2] {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = self.digest;
+        [
+            u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            u64::from_le_bytes([i, j, k, l, m, n, o, p]),
+        ]
     }
 
     /// The id of what was asked because of this event.
     pub(crate) fn derived(self, what: &str) -> Self {
         let mut identity = what.as_bytes().to_vec();
         identity.push(0);
-        identity.extend_from_slice(&self.0);
+        identity.extend_from_slice(&self.hex);
         Self::of(&identity)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.digest
     }
 
     fn as_str(&self) -> &str {
         // Hexadecimal digits are UTF-8.
-        std::str::from_utf8(&self.0).unwrap_or("")
+        std::str::from_utf8(&self.hex).unwrap_or("")
     }
 }
 
-/// A push as an event, in JSON.
-pub(crate) fn push(account: &Account, id: EventId, push: &Push<'_>, now: Now) -> Vec<u8> {
+/// A push as an event, in JSON. `asks_user`: the store is to answer with what it knows of the user.
+pub(crate) fn push(
+    account: &Account,
+    appid: &str,
+    id: EventId,
+    push: &Push<'_>,
+    asks_user: bool,
+    now: Now,
+) -> Vec<u8> {
     let (prefix, kind) = match push.kind() {
         Kind::Component { info_type } => (TYPE_COMPONENT, info_type),
         _ => match push.event() {
@@ -66,9 +89,10 @@ pub(crate) fn push(account: &Account, id: EventId, push: &Push<'_>, now: Now) ->
         time: Some(rfc3339(push.create_time()).into()),
         subject: (!subject.is_empty()).then(|| subject.into()),
         datacontenttype: Some("application/json".into()),
+        weirask: asks_user.then(|| ASK_USER.into()),
         data: PushData {
             account: account.name.as_str().into(),
-            appid: account.appid.as_str().into(),
+            appid: appid.into(),
             received_at_ms: now.unix_ms,
             push: push.fields(),
         },
@@ -91,6 +115,7 @@ pub(crate) fn user_snapshot(
         time: Some(rfc3339(now.unix_s()).into()),
         subject: Some(openid.into()),
         datacontenttype: Some("application/json".into()),
+        weirask: None,
         data: UserSnapshot {
             account: Cow::Borrowed(account.name.as_str()),
             appid: Cow::Borrowed(account.appid.as_str()),

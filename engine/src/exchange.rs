@@ -10,11 +10,13 @@
 //!   a stream of an earlier attempt is held until WeChat gives up: no answer is what makes it come again
 //! ```
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use crate::admit::Seal;
 use crate::claims::Fingerprint;
 use crate::config::AccountId;
+use crate::event::EventId;
+use crate::fold::FoldMap;
 use crate::input::StreamId;
 use crate::metric::Kind;
 use crate::outbox::Event;
@@ -23,12 +25,29 @@ use crate::outbox::Event;
 pub(crate) struct Exchange {
     pub(crate) account: AccountId,
     pub(crate) kind: Kind,
-    /// The reply, not sealed; `None` is `success`. Every copy gets this one.
-    pub(crate) reply: Option<Vec<u8>>,
+    /// Every copy gets this one.
+    pub(crate) answer: Answer,
     /// How often WeChat has sent it, as far as is known.
     pub(crate) attempts: u8,
     pub(crate) role: Role,
     waiting: Vec<StreamId>,
+}
+
+/// What it is answered with.
+pub(crate) enum Answer {
+    /// The reply, not sealed; `None` is `success`.
+    Ready(Option<Vec<u8>>),
+    /// It depends on what the store knows of the user.
+    AsksStore(Box<Deferred>),
+}
+
+/// What is needed to decide later.
+pub(crate) struct Deferred {
+    /// The push, decrypted.
+    pub(crate) body: Vec<u8>,
+    pub(crate) id: EventId,
+    /// Of the reply, Unix seconds.
+    pub(crate) create_time: u64,
 }
 
 /// Who works on it.
@@ -58,8 +77,8 @@ pub(crate) enum Alarm {
 /// The exchanges and their streams.
 #[derive(Default)]
 pub(crate) struct Exchanges {
-    by_print: HashMap<Fingerprint, Exchange>,
-    parked: HashMap<StreamId, Parked>,
+    by_print: FoldMap<Fingerprint, Exchange>,
+    parked: FoldMap<StreamId, Parked>,
     alarms: BTreeSet<(u64, StreamId, Alarm)>,
     /// How many exchanges are worked on elsewhere, so that a tick can skip looking when there are none.
     beside: usize,
@@ -80,7 +99,7 @@ impl Exchanges {
         print: Fingerprint,
         account: AccountId,
         kind: Kind,
-        reply: Option<Vec<u8>>,
+        answer: Answer,
         attempts: u8,
         role: Role,
     ) {
@@ -88,7 +107,7 @@ impl Exchanges {
         let exchange = Exchange {
             account,
             kind,
-            reply,
+            answer,
             attempts,
             role,
             waiting: Vec::new(),
@@ -155,6 +174,12 @@ impl Exchanges {
     /// The exchange a held stream waits for.
     pub(crate) fn print_of(&self, stream: StreamId) -> Option<Fingerprint> {
         self.parked.get(&stream).map(|parked| parked.print)
+    }
+
+    /// Whether it is not decided yet what it is answered with.
+    pub(crate) fn asks_store(&self, print: Fingerprint) -> bool {
+        let exchange = self.by_print.get(&print);
+        exchange.is_some_and(|exchange| matches!(exchange.answer, Answer::AsksStore(_)))
     }
 
     /// The exchanges worked on elsewhere.

@@ -45,6 +45,8 @@ pub enum Input<'a> {
 pub struct Request<'a> {
     /// Whose path it was.
     pub account: AccountId,
+    /// The appid in the path of a third-party platform: the account that authorised it.
+    pub authorizer: Option<&'a str>,
     /// GET is a URL verification, POST a push.
     pub method: Method,
     /// What follows the `?`, without it; not decoded.
@@ -67,7 +69,7 @@ pub enum Method {
 }
 
 /// The engine's own name for a pending call. At most one of each name is in flight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Call {
     /// A batch of events to the store.
     Store,
@@ -75,6 +77,8 @@ pub enum Call {
     AccessToken(AccountId),
     /// `user/info/batchget` for an account.
     Profiles(AccountId),
+    /// `tags/members/batchtagging` for an account.
+    Tags(AccountId),
 }
 
 /// How a call went.

@@ -32,6 +32,7 @@
 )]
 
 mod admit;
+mod api_queue;
 mod backoff;
 pub mod claims;
 pub mod config;
@@ -40,15 +41,16 @@ mod effect;
 mod engine;
 mod event;
 mod exchange;
+pub mod fold;
 mod input;
 mod journal;
 pub mod metric;
 mod outbox;
 pub mod owners;
-mod profiles;
 mod pushes;
 pub mod rules;
 pub mod shared;
+mod tags;
 pub mod template;
 pub mod time;
 mod tokens;

@@ -65,6 +65,13 @@ pub enum Metric {
         /// How many.
         count: u64,
     },
+    /// Tags that were not given.
+    TagsGivenUp {
+        /// Whose.
+        account: AccountId,
+        /// How many.
+        count: u64,
+    },
 }
 
 /// How a metric is kept.
@@ -87,7 +94,9 @@ impl Metric {
             | Self::DedupHit { .. }
             | Self::Call { .. }
             | Self::ApiError { .. } => Shape::Counter(1),
-            Self::Lost { count, .. } | Self::ProfilesGivenUp { count, .. } => Shape::Counter(count),
+            Self::Lost { count, .. }
+            | Self::ProfilesGivenUp { count, .. }
+            | Self::TagsGivenUp { count, .. } => Shape::Counter(count),
             Self::ReplyMs { ms, .. } => Shape::Histogram(ms),
             Self::OutboxEvents(n) | Self::OutboxBytes(n) | Self::Parked(n) => Shape::Gauge(n),
         }
@@ -103,6 +112,7 @@ impl Metric {
             Self::Parked(_) => Self::Parked(0),
             Self::Lost { reason, .. } => Self::Lost { reason, count: 0 },
             Self::ProfilesGivenUp { account, .. } => Self::ProfilesGivenUp { account, count: 0 },
+            Self::TagsGivenUp { account, .. } => Self::TagsGivenUp { account, count: 0 },
             other => other,
         }
     }
@@ -133,6 +143,9 @@ impl Metric {
             Self::Lost { reason, .. } => format!("weir.lost_events.reason.{reason}"),
             Self::ProfilesGivenUp { account: a, .. } => {
                 format!("weir.profiles_given_up.account.{}", account(a))
+            }
+            Self::TagsGivenUp { account: a, .. } => {
+                format!("weir.tags_given_up.account.{}", account(a))
             }
         }
     }
@@ -227,6 +240,8 @@ labels! {
         AccessToken = "access_token",
         /// `user/info/batchget`.
         Profiles = "profiles",
+        /// `tags/members/batchtagging`.
+        Tags = "tags",
     }
 }
 

@@ -10,13 +10,15 @@
 
 use std::collections::VecDeque;
 
-use weir_store_api::{BatchAnswer, EventStatus};
+use weir_store_api::{BatchAnswer, EventResult, EventStatus};
 
 use crate::backoff::Backoff;
 use crate::claims::Fingerprint;
 use crate::config::{AccountId, Limits};
 use crate::event::EventId;
 use crate::input::CallOutcome;
+use crate::rules::Facts;
+use crate::tags::Tagging;
 
 /// Pauses after failed calls.
 const BACKOFF: Backoff = Backoff {
@@ -39,8 +41,17 @@ pub(crate) struct Event {
 pub(crate) struct Then {
     /// The push that is answered then.
     pub(crate) answer: Option<Fingerprint>,
-    /// The follower whose profile is asked for then.
+    /// What else, which few events have.
+    pub(crate) follow_up: Option<Box<FollowUp>>,
+}
+
+/// Work that an event causes once it is settled.
+#[derive(Default)]
+pub(crate) struct FollowUp {
+    /// The follower whose profile is asked for.
     pub(crate) follower: Option<Follower>,
+    /// The user who gets tags.
+    pub(crate) tagging: Option<Tagging>,
 }
 
 /// Somebody whose profile is wanted.
@@ -49,6 +60,14 @@ pub(crate) struct Follower {
     pub(crate) openid: String,
     /// The event that made them wanted.
     pub(crate) because: EventId,
+}
+
+/// An event that is done with.
+pub(crate) struct Settled {
+    pub(crate) then: Then,
+    pub(crate) fate: Fate,
+    /// What the store said about the user, where it was asked.
+    pub(crate) facts: Option<Facts>,
 }
 
 /// How an event was settled.
@@ -149,7 +168,7 @@ impl Outbox {
         limits: &Limits,
         mono_ms: u64,
         random: u32,
-    ) -> Vec<(Then, Fate)> {
+    ) -> Vec<Settled> {
         match *outcome {
             CallOutcome::Answer {
                 status: 200..=299,
@@ -158,7 +177,7 @@ impl Outbox {
             } => {
                 self.failures = 0;
                 self.batch_events = (self.batch_events * 2).min(limits.batch_max_events);
-                self.settle(&fates(body, self.in_flight.len()))
+                self.settle(fates(body, self.in_flight.len()))
             }
             // Of no use to send again: too large, not understood, not wanted. Find out which one it is about.
             CallOutcome::Answer {
@@ -170,7 +189,7 @@ impl Outbox {
                     self.put_back();
                     Vec::new()
                 } else {
-                    self.settle(&[Fate::Rejected])
+                    self.settle(vec![(Fate::Rejected, None)])
                 }
             }
             CallOutcome::Answer { retry_after_s, .. } => {
@@ -214,28 +233,39 @@ impl Outbox {
         }
     }
 
-    fn settle(&mut self, fates: &[Fate]) -> Vec<(Then, Fate)> {
+    fn settle(&mut self, fates: Vec<(Fate, Option<Facts>)>) -> Vec<Settled> {
         let mut settled = Vec::with_capacity(self.in_flight.len());
-        let all = fates.iter().copied().chain(std::iter::repeat(Fate::Stored));
-        for (event, fate) in self.in_flight.drain(..).zip(all) {
+        let all = fates
+            .into_iter()
+            .chain(std::iter::repeat_with(|| (Fate::Stored, None)));
+        for (event, (fate, facts)) in self.in_flight.drain(..).zip(all) {
             self.bytes -= event.json.len();
-            settled.push((event.then, fate));
+            let then = event.then;
+            settled.push(Settled { then, fate, facts });
         }
         settled
     }
 }
 
 /// What the store says about each event. A 2xx without such an answer (any CloudEvents endpoint) means all stored.
-fn fates(body: &[u8], events: usize) -> Vec<Fate> {
-    match serde_json::from_slice::<BatchAnswer>(body) {
-        Ok(answer) if answer.results.len() == events => answer
-            .results
-            .iter()
-            .map(|result| match result.status {
-                EventStatus::Created | EventStatus::Duplicate => Fate::Stored,
-                EventStatus::Rejected => Fate::Rejected,
-            })
-            .collect(),
-        _ => Vec::new(),
+fn fates(body: &[u8], events: usize) -> Vec<(Fate, Option<Facts>)> {
+    let Ok(answer) = serde_json::from_slice::<BatchAnswer>(body) else {
+        return Vec::new();
+    };
+    if answer.results.len() != events {
+        return Vec::new();
     }
+    let fate = |result: EventResult| {
+        let fate = match result.status {
+            EventStatus::Created | EventStatus::Duplicate => Fate::Stored,
+            EventStatus::Rejected => Fate::Rejected,
+        };
+        let facts = result.user.map(|user| Facts {
+            first_push: user.first_push,
+            remark: user.remark.unwrap_or_default(),
+            nickname: user.nickname.unwrap_or_default(),
+        });
+        (fate, facts)
+    };
+    answer.results.into_iter().map(fate).collect()
 }

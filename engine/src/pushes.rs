@@ -11,10 +11,12 @@ use crate::config::{Account, AccountId, AccountKind, Ack};
 use crate::effect::{Effect, Response};
 use crate::engine::{ATTEMPTS, Engine, Env};
 use crate::event::{self, EventId};
-use crate::exchange::{Parked, Role};
+use crate::exchange::{Answer, Deferred, Parked, Role};
 use crate::input::{Method, Request, StreamId};
 use crate::metric::{Kind, Loss, Metric, Outcome};
-use crate::outbox::{Event, Follower, Then};
+use crate::outbox::{Event, FollowUp, Follower, Then};
+use crate::rules::{Decision, Facts};
+use crate::tags::Tagging;
 
 /// Everything a stranger learns.
 const REFUSED: Response = Response::empty(403);
@@ -26,7 +28,11 @@ const SUCCESS: &[u8] = b"success";
 /// A push that was understood, on its way to an answer.
 struct Understood<'p> {
     push: &'p Push<'p>,
+    /// What it was parsed from.
+    body: &'p [u8],
     account: AccountId,
+    /// The account it is about: the authorised one at a platform, else the account itself.
+    appid: &'p str,
     kind: Kind,
     id: EventId,
     print: Fingerprint,
@@ -98,10 +104,15 @@ impl Engine {
                     Ok(push) => push,
                     Err(_) => return refuse(self, Kind::Unknown, Outcome::Malformed),
                 };
-                if !is_for(account, &push) {
+                if !is_for(account, request.authorizer, &push) {
                     return refuse(self, kind_of(&push), Outcome::WrongAccount);
                 }
-                self.on_push(stream, request, account, &push, admitted.seal, env);
+                let arrived = Arrived {
+                    push: &push,
+                    body: &admitted.body,
+                    seal: admitted.seal,
+                };
+                self.on_push(stream, request, account, arrived, env);
             }
         }
     }
@@ -111,20 +122,27 @@ impl Engine {
         stream: StreamId,
         request: &Request<'_>,
         account: &Account,
-        push: &Push<'_>,
-        seal: Option<Seal>,
+        arrived: Arrived<'_>,
         env: &mut Env<'_>,
     ) {
+        let Arrived { push, body, seal } = arrived;
         let mut identity = Vec::with_capacity(128);
         identity.extend_from_slice(account.name.as_bytes());
         identity.push(0);
+        if let Some(authorizer) = request.authorizer {
+            identity.extend_from_slice(authorizer.as_bytes());
+            identity.push(0);
+        }
         push.write_identity(&mut identity);
-        let print = self.claims.fingerprint(&identity);
+        let id = EventId::of(&identity);
+        let print = Fingerprint::from(&id);
         let known = Understood {
             push,
+            body,
             account: request.account,
+            appid: request.authorizer.unwrap_or(&account.appid),
             kind: kind_of(push),
-            id: EventId::of(&identity),
+            id,
             print,
         };
         let parked = Parked {
@@ -161,17 +179,17 @@ impl Engine {
                     env,
                 );
             }
-            Claim::Answered(seen) => {
-                let reply = reply_to(account, push, seen.first_unix_s);
-                self.respond(
-                    stream,
-                    &parked,
-                    known.account,
-                    known.kind,
-                    reply.as_deref(),
-                    env,
-                );
-            }
+            Claim::Answered(seen) => match known.plan(account, seen.first_unix_s).answer {
+                Answer::Ready(reply) => {
+                    let (account, kind) = (known.account, known.kind);
+                    self.respond(stream, &parked, account, kind, reply.as_deref(), env);
+                }
+                // What the store knew then it tells again.
+                Answer::AsksStore(_) => {
+                    let (first, attempts) = (seen.first_unix_s, seen.attempts);
+                    self.own(stream, parked, &known, account, first, attempts, env);
+                }
+            },
             Claim::InFlight { owner, sighting } => {
                 if let Some(exchange) = self.exchanges.get_mut(print) {
                     exchange.attempts = exchange.attempts.max(sighting.attempts);
@@ -183,16 +201,15 @@ impl Engine {
                     if self.exchanges.parked() >= self.config.limits.parked_max {
                         return self.turn_away(stream, &known, sighting.attempts);
                     }
-                    let reply = reply_to(account, push, sighting.first_unix_s);
-                    let event = self.event_of(&known, account, env);
-                    let role = Role::Beside(event);
+                    let plan = known.plan(account, sighting.first_unix_s);
+                    let event = self.event_of(&known, account, &plan, env);
                     self.exchanges.open(
                         print,
                         known.account,
                         known.kind,
-                        reply,
+                        plan.answer,
                         sighting.attempts,
-                        role,
+                        Role::Beside(event),
                     );
                 }
                 self.hold(stream, parked, &known);
@@ -223,43 +240,101 @@ impl Engine {
             self.claims.release(env.shared, known.print);
             return self.turn_away(stream, known, attempts);
         }
-        let reply = reply_to(account, known.push, first_unix_s);
-        let event = self.event_of(known, account, env);
+        let plan = known.plan(account, first_unix_s);
+        let event = self.event_of(known, account, &plan, env);
         self.outbox.push(event, env.now.mono_ms);
-        if at_once {
-            if attempts > 1 {
-                self.claims.answered(env.shared, known.print);
+        match plan.answer {
+            Answer::Ready(reply) if at_once => {
+                if attempts > 1 {
+                    self.claims.answered(env.shared, known.print);
+                }
+                let (account, kind) = (known.account, known.kind);
+                self.respond(stream, &parked, account, kind, reply.as_deref(), env);
             }
-            self.respond(
-                stream,
-                &parked,
-                known.account,
-                known.kind,
-                reply.as_deref(),
-                env,
-            );
-        } else {
-            let (account, kind) = (known.account, known.kind);
-            self.exchanges
-                .open(known.print, account, kind, reply, attempts, Role::Owner);
-            self.hold(stream, parked, known);
+            answer => {
+                let (account, kind) = (known.account, known.kind);
+                self.exchanges
+                    .open(known.print, account, kind, answer, attempts, Role::Owner);
+                self.hold(stream, parked, known);
+            }
         }
     }
 
-    fn event_of(&self, known: &Understood<'_>, account: &Account, env: &Env<'_>) -> Event {
+    fn event_of(
+        &self,
+        known: &Understood<'_>,
+        account: &Account,
+        plan: &Plan,
+        env: &Env<'_>,
+    ) -> Event {
         let asks_profile = account.kind == AccountKind::OfficialAccount
             && account.app_secret.is_some()
             && matches!(known.kind, Kind::Subscribe);
+        let asks_store = matches!(plan.answer, Answer::AsksStore(_));
+        let json = event::push(
+            account,
+            known.appid,
+            known.id,
+            known.push,
+            asks_store,
+            env.now,
+        );
+        let follower = asks_profile.then(|| Follower {
+            account: known.account,
+            openid: known.push.from_user_name().to_owned(),
+            because: known.id,
+        });
+        let tagging = (!plan.tags.is_empty()).then(|| Tagging {
+            account: known.account,
+            openid: known.push.openid().to_owned(),
+            tags: plan.tags.clone(),
+        });
+        let follow_up = (follower.is_some() || tagging.is_some())
+            .then(|| Box::new(FollowUp { follower, tagging }));
         Event {
-            json: event::push(account, known.id, known.push, env.now),
+            json,
             then: Then {
                 answer: (self.config.store.ack == Ack::AfterStore).then_some(known.print),
-                follower: asks_profile.then(|| Follower {
-                    account: known.account,
-                    openid: known.push.from_user_name().to_owned(),
-                    because: known.id,
-                }),
+                follow_up,
             },
+        }
+    }
+
+    /// Decides about an exchange that waited for what the store knows of the user.
+    pub(crate) fn decide_late(&mut self, print: Fingerprint, facts: &Facts, env: &Env<'_>) {
+        let Some(exchange) = self.exchanges.get_mut(print) else {
+            return;
+        };
+        if !matches!(exchange.answer, Answer::AsksStore(_)) {
+            return;
+        }
+        let account_id = exchange.account;
+        let answer = std::mem::replace(&mut exchange.answer, Answer::Ready(None));
+        let Answer::AsksStore(deferred) = answer else {
+            return;
+        };
+        let config = self.config.clone();
+        let (Some(account), Ok(push)) = (config.account(account_id), Push::parse(&deferred.body))
+        else {
+            return;
+        };
+        let Plan { answer, tags } = plan(
+            account,
+            &push,
+            &deferred.id,
+            deferred.create_time,
+            Some(facts),
+        );
+        if let Some(exchange) = self.exchanges.get_mut(print) {
+            exchange.answer = answer;
+        }
+        if !tags.is_empty() {
+            let tagging = Tagging {
+                account: account_id,
+                openid: push.openid().to_owned(),
+                tags,
+            };
+            self.want_tags(tagging, env);
         }
     }
 
@@ -299,11 +374,16 @@ impl Engine {
 
     fn release_waiting(&mut self, print: Fingerprint, env: &mut Env<'_>) {
         let deadline_ms = self.config.limits.reply_deadline_ms;
+        // The time is up, or the store keeps no such knowledge: the user gets the reply for somebody unknown.
+        self.decide_late(print, &Facts::default(), env);
         let Some((exchange, streams)) = self.exchanges.close(print, deadline_ms) else {
             return;
         };
+        let Answer::Ready(reply) = &exchange.answer else {
+            return;
+        };
         for (stream, parked) in streams {
-            let reply = exchange.reply.as_deref();
+            let reply = reply.as_deref();
             self.respond(stream, &parked, exchange.account, exchange.kind, reply, env);
         }
     }
@@ -339,9 +419,12 @@ impl Engine {
                         exchange.attempts = exchange.attempts.max(sighting.attempts);
                     }
                 }
-                Claim::Answered(_) => self.release_waiting(print, env),
-                // Its owner died, or its slot made room for another push: the store keeps one either way.
-                Claim::TakenOver(_) | Claim::First | Claim::Unrecorded => {
+                Claim::Answered(_) if !self.exchanges.asks_store(print) => {
+                    self.release_waiting(print, env);
+                }
+                // It was answered with what the store told its owner, and tells us too; or its owner died, or its slot
+                // made room for another push: the store keeps one either way.
+                Claim::Answered(_) | Claim::TakenOver(_) | Claim::First | Claim::Unrecorded => {
                     if let Some(event) = self.exchanges.take_over(print) {
                         self.outbox.push(event, env.now.mono_ms);
                     }
@@ -400,18 +483,69 @@ impl Engine {
     }
 }
 
-/// The reply to a push, not sealed; `None` is `success`.
-fn reply_to(account: &Account, push: &Push<'_>, create_time: u64) -> Option<Vec<u8>> {
-    let reply = account.rules.decide(push);
+/// A push that came in, and what is needed to answer it.
+struct Arrived<'a> {
+    push: &'a Push<'a>,
+    body: &'a [u8],
+    seal: Option<Seal>,
+}
+
+/// What is to be done about a push.
+struct Plan {
+    answer: Answer,
+    tags: Vec<u32>,
+}
+
+impl Understood<'_> {
+    fn plan(&self, account: &Account, create_time: u64) -> Plan {
+        plan_or(account, self.push, &self.id, create_time, None, || {
+            self.body.to_vec()
+        })
+    }
+}
+
+fn plan(
+    account: &Account,
+    push: &Push<'_>,
+    id: &EventId,
+    create_time: u64,
+    facts: Option<&Facts>,
+) -> Plan {
+    plan_or(account, push, id, create_time, facts, Vec::new)
+}
+
+/// What the rules say. When that depends on the store, `body` is kept to decide again.
+fn plan_or(
+    account: &Account,
+    push: &Push<'_>,
+    id: &EventId,
+    create_time: u64,
+    facts: Option<&Facts>,
+    body: impl FnOnce() -> Vec<u8>,
+) -> Plan {
+    let Ok(Decision { reply, tags }) = account.rules.decide(push, id.as_bytes(), facts) else {
+        return Plan {
+            answer: Answer::AsksStore(Box::new(Deferred {
+                body: body(),
+                id: *id,
+                create_time,
+            })),
+            tags: Vec::new(),
+        };
+    };
     // A text of nothing but control characters is `success` too, and that is never sealed.
-    (!reply.is_silent()).then(|| {
+    let reply = (!reply.is_silent()).then(|| {
         reply.encode(
             account.format,
             push.from_user_name(),
             push.to_user_name(),
             create_time,
         )
-    })
+    });
+    Plan {
+        answer: Answer::Ready(reply),
+        tags,
+    }
 }
 
 fn sealed(account: &Account, seal: &Seal, reply: &[u8], env: &mut Env<'_>) -> Vec<u8> {
@@ -431,13 +565,20 @@ fn sealed(account: &Account, seal: &Seal, reply: &[u8], env: &mut Env<'_>) -> Ve
     }
 }
 
-/// Whether a push is meant for the account.
-fn is_for(account: &Account, push: &Push<'_>) -> bool {
+/// Whether a push is meant for the account, or for one that authorised it.
+fn is_for(account: &Account, authorizer: Option<&str>, push: &Push<'_>) -> bool {
     match push.kind() {
-        PushKind::Component { .. } => push
-            .fields()
-            .text("AppId")
-            .is_some_and(|appid| appid == account.appid),
+        // Notices about authorisations; those of WeCom name the suite in other fields.
+        PushKind::Component { .. } => {
+            authorizer.is_none()
+                && (account.kind == AccountKind::WeCom
+                    || push
+                        .fields()
+                        .text("AppId")
+                        .is_some_and(|appid| appid == account.appid))
+        }
+        // The platform's key opened it, and the path says whose it is.
+        _ if account.kind == AccountKind::ThirdPartyPlatform => authorizer.is_some(),
         _ => push.to_user_name() == account.original_id,
     }
 }

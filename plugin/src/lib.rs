@@ -6,6 +6,7 @@
 //! | file | is |
 //! |---|---|
 //! | `root` | the root context: configuration, ticks, wake-ups, answers of calls, draining |
+//! | `contexts` | the callbacks of streams, and which root a stream belongs to |
 //! | `stream` | one HTTP request |
 //! | `worker` | what both share: the engine and the loop that drives it |
 //! | `meter` | metrics, defined once |
@@ -22,6 +23,7 @@
     )
 )]
 
+mod contexts;
 mod host;
 mod meter;
 mod root;

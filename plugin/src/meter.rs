@@ -1,16 +1,18 @@
 //! Metrics: each series is defined at its first use and known by number afterwards.
 
-use std::collections::HashMap;
-
 use weir_engine::config::Config;
 use weir_engine::metric::{Metric, Shape};
 
 use crate::host::{self, MetricKind};
+use weir_engine::fold::FoldMap;
+
+/// Most values of one histogram that wait for the root's turn; what comes beyond is recorded at once.
+const MAX_PENDING: usize = 4_096;
 
 /// The series of one configuration.
 #[derive(Default)]
 pub(crate) struct Meter {
-    series: HashMap<Metric, Series>,
+    series: FoldMap<Metric, Series>,
 }
 
 struct Series {
@@ -18,34 +20,27 @@ struct Series {
     id: Option<u32>,
     /// Counted since the last [`Meter::flush`].
     pending: i64,
+    /// Measured since then.
+    values: Vec<u64>,
 }
 
 impl Meter {
-    /// Counts. Counters and gauges reach the host with the next [`flush`](Self::flush): an addition here is free, a
-    /// hostcall per push is not.
+    /// Counts. The host learns it with the next [`flush`](Self::flush): an addition here is free, and a hostcall in the
+    /// middle of a push costs several times as much as one among its like.
     pub(crate) fn count(&mut self, metric: Metric, config: &Config) {
         let shape = metric.shape();
-        let series = self.series.entry(metric.series()).or_insert_with(|| {
-            let name = metric.name(|id| {
-                config
-                    .account(id)
-                    .map_or_else(String::new, |account| account.name.clone())
-            });
-            let kind = match shape {
-                Shape::Counter(_) => MetricKind::Counter,
-                Shape::Gauge(_) => MetricKind::Gauge,
-                Shape::Histogram(_) => MetricKind::Histogram,
-            };
-            Series {
-                id: host::define_metric(kind, &name),
-                pending: 0,
-            }
-        });
+        let series = self
+            .series
+            .entry(metric.series())
+            .or_insert_with(|| Series::define(metric, config));
         match shape {
             Shape::Counter(n) => {
                 series.pending = series.pending.saturating_add_unsigned(n);
             }
             Shape::Gauge(change) => series.pending = series.pending.saturating_add(change),
+            Shape::Histogram(value) if series.values.len() < MAX_PENDING => {
+                series.values.push(value);
+            }
             Shape::Histogram(value) => {
                 if let Some(id) = series.id {
                     host::record_metric(id, value);
@@ -58,9 +53,33 @@ impl Meter {
     pub(crate) fn flush(&mut self) {
         for series in self.series.values_mut() {
             let pending = std::mem::take(&mut series.pending);
-            if let Some(id) = series.id.filter(|_| pending != 0) {
+            let Some(id) = series.id else { continue };
+            if pending != 0 {
                 host::increment_metric(id, pending);
             }
+            for value in series.values.drain(..) {
+                host::record_metric(id, value);
+            }
+        }
+    }
+}
+
+impl Series {
+    fn define(metric: Metric, config: &Config) -> Self {
+        let name = metric.name(|id| {
+            config
+                .account(id)
+                .map_or_else(String::new, |account| account.name.clone())
+        });
+        let kind = match metric.shape() {
+            Shape::Counter(_) => MetricKind::Counter,
+            Shape::Gauge(_) => MetricKind::Gauge,
+            Shape::Histogram(_) => MetricKind::Histogram,
+        };
+        Self {
+            id: host::define_metric(kind, &name),
+            pending: 0,
+            values: Vec::new(),
         }
     }
 }

@@ -3,13 +3,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
-use weir_engine::config::Config;
+use proxy_wasm::traits::{Context, RootContext};
 use weir_engine::{CallOutcome, Input, TICK_MS};
 
+use crate::contexts;
 use crate::host::{self, Level, Queue};
-use crate::stream::Stream;
 use crate::worker::{Scope, Worker};
 
 /// How long a replaced configuration may take to deliver what it still holds. Then the rest is lost, and counted.
@@ -48,6 +46,7 @@ impl Root {
             if late || worker.is_idle() {
                 self.draining_since_ms = None;
                 host::done();
+                contexts::end(self.id);
             }
         }
     }
@@ -90,7 +89,7 @@ impl Context for Root {
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let document = host::configuration(size);
-        let config = match Config::parse(&document, &|name| std::env::var(name).ok()) {
+        let config = match weir_config::parse(&document, &|name| std::env::var(name).ok()) {
             Ok(config) => config,
             Err(problems) => {
                 for problem in &problems {
@@ -112,7 +111,9 @@ impl RootContext for Root {
             );
             return false;
         }
-        self.worker = Some(Rc::new(Worker::new(self.id, queue, Rc::new(config))));
+        let worker = Rc::new(Worker::new(self.id, queue, Rc::new(config)));
+        contexts::serve(self.id, worker.clone());
+        self.worker = Some(worker);
         true
     }
 
@@ -125,15 +126,6 @@ impl RootContext for Root {
             worker.clear_wakes();
         }
         self.handle(Input::Woken);
-    }
-
-    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        let worker = self.worker.clone()?;
-        Some(Box::new(Stream::new(id, worker)))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
     }
 }
 

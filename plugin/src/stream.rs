@@ -1,8 +1,5 @@
 //! One HTTP request: collects it, hands it to the engine whole, and holds it until it is answered.
 
-use std::rc::Rc;
-
-use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use weir_engine::config::AccountId;
 use weir_engine::{Input, Method, Request, StreamId};
@@ -12,15 +9,12 @@ use crate::worker::{Scope, Worker};
 
 pub(crate) struct Stream {
     id: StreamId,
-    worker: Rc<Worker>,
     state: State,
 }
 
 enum State {
     /// Nothing is known yet.
     New,
-    /// Not a push URL: everything passes.
-    Passing,
     /// A push URL; the body is on its way.
     Collecting(Head),
     /// The engine has it and has not answered.
@@ -31,6 +25,8 @@ enum State {
 
 struct Head {
     account: AccountId,
+    /// The appid in the path of a third-party platform.
+    authorizer: Option<String>,
     method: Method,
     /// What follows the `?`.
     query: String,
@@ -38,92 +34,87 @@ struct Head {
 }
 
 impl Stream {
-    pub(crate) fn new(id: u32, worker: Rc<Worker>) -> Self {
+    pub(crate) fn new(id: u32) -> Self {
         Self {
             id: StreamId(id),
-            worker,
             state: State::New,
         }
     }
 
-    /// The request is complete, or larger than it may be: `body_size` bytes of it are there.
-    fn complete(&mut self, body_size: usize) -> Action {
-        let State::Collecting(head) = std::mem::replace(&mut self.state, State::Held) else {
-            return Action::Pause;
-        };
-        // One byte more than allowed is enough for the engine to refuse it.
-        let body = host::request_body(body_size.min(self.max_body() + 1));
-        let request = Request {
-            account: head.account,
-            method: head.method,
-            query: &head.query,
-            body: &body,
-            arrived_mono_ms: head.arrived_mono_ms,
-        };
-        let input = Input::Request {
-            stream: self.id,
-            request,
-        };
-        if self.worker.handle(Scope::Stream(self.id), input) {
-            self.state = State::Answered;
-        }
-        Action::Pause
-    }
-
-    fn max_body(&self) -> usize {
-        self.worker.config().limits.max_body_bytes
-    }
-}
-
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+    /// The request's headers are there. `None`: not a push URL, everything passes.
+    pub(crate) fn headers(&mut self, worker: &Worker, end_of_stream: bool) -> Option<Action> {
         let target = host::request_header(":path").and_then(|path| String::from_utf8(path).ok());
         let target = target.unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        let Some(account) = self.worker.config().route(path) else {
-            self.state = State::Passing;
-            return Action::Continue;
-        };
+        let route = worker.config().route(path)?;
         // What has a body is a push, whatever it calls itself: the signature decides, and the name costs a hostcall.
         let method = if end_of_stream {
             bodiless_method()
         } else {
             Method::Post
         };
-        let query = query.to_owned();
-        let arrived_mono_ms = host::mono_ms();
         self.state = State::Collecting(Head {
-            account,
+            account: route.account,
+            authorizer: route.authorizer.map(str::to_owned),
             method,
-            query,
-            arrived_mono_ms,
+            query: query.to_owned(),
+            arrived_mono_ms: host::mono_ms(),
         });
         if end_of_stream {
-            self.complete(0)
-        } else {
-            Action::Pause
+            self.complete(worker, 0);
+        }
+        Some(Action::Pause)
+    }
+
+    /// So much of the body is there.
+    pub(crate) fn body(&mut self, worker: &Worker, size: usize, end_of_stream: bool) {
+        if end_of_stream || size > max_body(worker) {
+            self.complete(worker, size);
         }
     }
 
-    fn on_http_request_body(&mut self, body_size: usize, end_of_stream: bool) -> Action {
-        match self.state {
-            State::New | State::Passing => Action::Continue,
-            State::Collecting(_) if end_of_stream || body_size > self.max_body() => {
-                self.complete(body_size)
+    /// With trailers the body never says that it ends.
+    pub(crate) fn trailers(&mut self, worker: &Worker) {
+        self.complete(worker, usize::MAX - 1);
+    }
+
+    /// The request is complete, or larger than it may be: `body_size` bytes of it are there.
+    fn complete(&mut self, worker: &Worker, body_size: usize) {
+        let head = match std::mem::replace(&mut self.state, State::Held) {
+            State::Collecting(head) => head,
+            // The host repeats itself.
+            other => {
+                self.state = other;
+                return;
             }
-            State::Collecting(_) | State::Held | State::Answered => Action::Pause,
+        };
+        // One byte more than allowed is enough for the engine to refuse it.
+        let body = host::request_body(body_size.min(max_body(worker) + 1));
+        let request = Request {
+            account: head.account,
+            authorizer: head.authorizer.as_deref(),
+            method: head.method,
+            query: &head.query,
+            body: &body,
+            arrived_mono_ms: head.arrived_mono_ms,
+        };
+        let stream = self.id;
+        if worker.handle(Scope::Stream(stream), Input::Request { stream, request }) {
+            self.state = State::Answered;
         }
     }
 
-    fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        match self.state {
-            State::New | State::Passing => Action::Continue,
-            // With trailers the body never says that it ends.
-            _ => self.complete(usize::MAX - 1),
+    /// The stream is over.
+    pub(crate) fn done(self, worker: &Worker) {
+        if matches!(self.state, State::Held) {
+            let stream = self.id;
+            worker.handle(Scope::Stream(stream), Input::Gone { stream });
         }
     }
+}
+
+fn max_body(worker: &Worker) -> usize {
+    worker.config().limits.max_body_bytes
 }
 
 fn bodiless_method() -> Method {
@@ -131,14 +122,5 @@ fn bodiless_method() -> Method {
         Some(b"GET") => Method::Get,
         Some(b"POST") => Method::Post,
         _ => Method::Other,
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        if matches!(self.state, State::Held) {
-            self.worker
-                .handle(Scope::Stream(self.id), Input::Gone { stream: self.id });
-        }
     }
 }

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use crate::error::ParseError;
-use crate::fields::Value;
+use crate::fields::{Fields, Value};
 use crate::limits::MAX_BODY_BYTES;
 use crate::push::Format;
-use crate::{json, xml};
+use crate::{flat, json, xml};
 
 /// Takes what a reader finds, in the order of the document. The root object itself is not reported.
 pub(crate) trait Sink<'a> {
@@ -39,6 +39,14 @@ impl<'a> Document<'a> {
             None => return Err(ParseError::Empty),
         };
         Ok(Self { format, text })
+    }
+
+    /// All fields at once, where the body is simple enough.
+    pub(crate) fn flat(&self) -> Option<Fields<'a>> {
+        match self.format {
+            Format::Xml => flat::leaves(self.text).map(Fields::flat),
+            Format::Json => None,
+        }
     }
 
     pub(crate) fn walk(&self, sink: &mut impl Sink<'a>) -> Result<(), ParseError> {

@@ -41,7 +41,10 @@ impl<'a> Envelope<'a> {
     pub fn parse(body: &'a [u8]) -> Result<Self, ParseError> {
         let document = Document::open(body)?;
         let mut outer = Outer::default();
-        document.walk(&mut outer)?;
+        match document.flat() {
+            Some(fields) => outer.taken = TAKEN.map(|name| fields.leaf(name)),
+            None => document.walk(&mut outer)?,
+        }
         let [encrypt, to_user_name, app_id, agent_id] = outer.taken;
         Ok(Self {
             encrypt: encrypt.ok_or(ParseError::Missing("Encrypt"))?,

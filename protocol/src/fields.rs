@@ -140,6 +140,20 @@ impl<'a> Fields<'a> {
         Fields(self.0.into_iter().map(owned).collect())
     }
 
+    /// Leaves whose names are all different.
+    pub(crate) fn flat(leaves: Vec<(&'a str, &'a str)>) -> Self {
+        let text = |(name, value)| (Cow::Borrowed(name), Value::Text(Cow::Borrowed(value)));
+        Self(leaves.into_iter().map(text).collect())
+    }
+
+    /// A text that is borrowed from the body, as all texts of [`flat`](Self::flat) are.
+    pub(crate) fn leaf(&self, name: &str) -> Option<Cow<'a, str>> {
+        match self.get(name)? {
+            Value::Text(Cow::Borrowed(text)) => Some(Cow::Borrowed(text)),
+            _ => None,
+        }
+    }
+
     pub(crate) fn at(&self, index: usize) -> Option<&Value<'a>> {
         self.0.get(index).map(|(_, value)| value)
     }

@@ -72,6 +72,7 @@ mod document;
 pub mod envelope;
 pub mod error;
 pub mod fields;
+mod flat;
 mod json;
 pub mod limits;
 pub mod open_data;

@@ -126,9 +126,14 @@ impl<'a> Push<'a> {
     /// When it is malformed, exceeds a bound, or lacks a required field; see [`ParseError`].
     pub fn parse(body: &'a [u8]) -> Result<Self, ParseError> {
         let document = Document::open(body)?;
-        let mut tree = Tree::new(document.format);
-        document.walk(&mut tree)?;
-        let fields = tree.finish();
+        let fields = match document.flat() {
+            Some(fields) => fields,
+            None => {
+                let mut tree = Tree::new(document.format);
+                document.walk(&mut tree)?;
+                tree.finish()
+            }
+        };
         let at = Routing::find(&fields);
         let mut push = Self {
             body,

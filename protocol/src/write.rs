@@ -111,6 +111,20 @@ impl Writer {
         self.end(name);
     }
 
+    /// JSON only: a list of texts.
+    pub(crate) fn texts<S: AsRef<str>>(&mut self, name: &str, texts: &[S]) {
+        self.start(name);
+        self.out.push(b'[');
+        for (index, text) in texts.iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            json_string(&allowed(text.as_ref()), &mut self.out);
+        }
+        self.out.push(b']');
+        self.end(name);
+    }
+
     fn braces(&mut self, write: impl FnOnce(&mut Self)) {
         if self.format == Format::Xml {
             return write(self);

@@ -30,6 +30,9 @@ pub const TYPE_COMPONENT: &str = "weir.component.";
 /// `type` of a user's profile as the WeChat API returned it.
 pub const TYPE_USER_SNAPSHOT: &str = "weir.user.snapshot";
 
+/// Value of the extension attribute `weirask`: what is known of the user, please.
+pub const ASK_USER: &str = "user";
+
 /// A CloudEvent 1.0 in structured JSON mode; `D` is the payload under `data`.
 ///
 /// Source: CloudEvents 1.0.2, section 3 (context attributes).
@@ -56,6 +59,9 @@ pub struct CloudEvent<'a, D> {
     /// `application/json`.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub datacontenttype: Option<Cow<'a, str>>,
+    /// An extension attribute: [`ASK_USER`] wants [`EventResult::user`] in the answer.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub weirask: Option<Cow<'a, str>>,
     /// The payload.
     pub data: D,
 }
@@ -151,6 +157,22 @@ pub struct EventResult {
     /// Why it was rejected: one plain sentence, without the event's contents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What is known of the event's user, where the event asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserFacts>,
+}
+
+/// What a reply may depend on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserFacts {
+    /// No earlier push of this user is stored. The same for every copy of a push.
+    pub first_push: bool,
+    /// The operators' name for the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
+    /// The user's own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nickname: Option<String>,
 }
 
 /// What became of one event.

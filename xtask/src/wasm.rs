@@ -68,8 +68,6 @@ fn compile(layout: &Layout) -> Result<()> {
             "--remap-path-prefix={}=rustup",
             home("RUSTUP_HOME", ".rustup")
         ),
-        // Inlining beyond this costs a tenth of the module and gains nothing that can be measured.
-        "-Cllvm-args=-inline-threshold=150".to_owned(),
     ];
     cargo::run(
         cargo::cargo(layout)
@@ -114,6 +112,7 @@ fn parse(bytes: &[u8]) -> Result<Module> {
 
 /// Leaves out what nobody calls: exports, custom sections, and all that only they reached.
 fn reduce(module: &mut Module) -> Result<()> {
+    put_own_callbacks(module)?;
     let dropped = drop_unused_exports(module)?;
     let custom: Vec<_> = module.customs.iter().map(|(id, _)| id).collect();
     for section in custom {
@@ -122,6 +121,29 @@ fn reduce(module: &mut Module) -> Result<()> {
     walrus::passes::gc::run(module);
     if !dropped.is_empty() {
         say::note(&format!("callbacks left out: {}", dropped.join(", ")));
+    }
+    Ok(())
+}
+
+/// Puts each callback that the plugin brings itself in the place of the SDK's.
+fn put_own_callbacks(module: &mut Module) -> Result<()> {
+    let own: Vec<_> = (module.exports.iter())
+        .filter_map(|export| {
+            let name = export.name.strip_prefix(interface::OWN_PREFIX)?;
+            Some((export.id(), format!("{}{name}", interface::CALLBACK_PREFIX)))
+        })
+        .collect();
+    ensure!(
+        !own.is_empty(),
+        "the plugin has no callbacks of its own: {}… is missing",
+        interface::OWN_PREFIX
+    );
+    for (export, name) in own {
+        module
+            .exports
+            .remove(&name)
+            .with_context(|| format!("the SDK has no {name} to be replaced"))?;
+        module.exports.get_mut(export).name = name;
     }
     Ok(())
 }

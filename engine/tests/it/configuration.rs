@@ -1,7 +1,6 @@
 //! A configuration is taken whole or refused with everything that is wrong with it.
 
 use serde_json::{Value, json};
-use weir_engine::config::Config;
 
 use crate::world::{document, env, parse};
 
@@ -70,42 +69,31 @@ fn each_mistake_has_its_sentence() {
         &account("format", 1.into()),
         "expected a string, found a number",
     );
-    check(
-        &account("rules", json!([{"when": {}, "reply": "none"}])),
-        "exactly one of",
-    );
-    check(
-        &account(
-            "rules",
-            json!([{"when": {"keyword": " "}, "reply": "none"}]),
-        ),
-        "blank",
-    );
-    check(
-        &account(
-            "rules",
-            json!([{"when": {"event": "CLICK", "scene": "1"}, "reply": "none"}]),
-        ),
-        "goes with",
-    );
-    check(
-        &account("rules", json!([{"reply": {"text": ""}}])),
-        "is empty",
-    );
-    check(
-        &account("rules", json!([{"reply": {"text": "x".repeat(2049)}}])),
-        "longer than 2048",
-    );
-    check(
-        &account(
-            "rules",
-            json!([{"reply": {"news": [{"title": "1"}, {"title": "2"}]}}]),
-        ),
-        "1 to 1 articles",
-    );
-    check(&account("rules", json!([{"reply": "nothing"}])), "\"none\"");
     check(&account("mode", Value::Null), "mode: is missing");
-    check(&|d| d["accounts"] = json!([]), "at least one account");
+    check(
+        &account("original_id", Value::Null),
+        "original_id: is missing",
+    );
+    check(
+        &|d| {
+            d["accounts"][0]["mode"] = "encrypted".into();
+            d["accounts"][0]["encoding_aes_key_env"] = Value::Null;
+        },
+        "encoding_aes_key_env: is missing",
+    );
+    check(
+        &account("kind", "wecom".into()),
+        "goes with Official Accounts",
+    );
+    check(
+        &account("authorizers_path", "/p/$APPID$".into()),
+        "goes with third-party platforms",
+    );
+    check(
+        &account("authorizers_path", "/p/".into()),
+        "with $APPID$ in it",
+    );
+    check(&|d| d["accounts"] = json!([]), "1 to 10000 accounts");
     check(
         &|d| d["accounts"] = json!([d["accounts"][0], d["accounts"][0]]),
         "taken by another account",
@@ -132,7 +120,7 @@ fn an_encrypted_account_needs_its_key() {
 
 #[test]
 fn what_is_not_json_is_said_with_the_way_out() {
-    let problems = Config::parse(b"\n\x0ademo\x12", &env).unwrap_err();
+    let problems = weir_config::parse(b"\n\x0ademo\x12", &env).unwrap_err();
     assert_eq!(problems.len(), 1);
     assert!(
         problems[0]
@@ -168,7 +156,8 @@ fn a_thousand_accounts_are_found_by_their_paths() {
     .unwrap();
     assert_eq!(config.accounts().count(), 1_000);
     for (id, account) in config.accounts() {
-        assert_eq!(config.route(&account.path), Some(id));
+        let route = config.route(&account.path).unwrap();
+        assert_eq!((route.account, route.authorizer), (id, None));
     }
     assert_eq!(config.route("/w/1000"), None);
     assert_eq!(config.route("/w/1/"), None);

@@ -6,5 +6,6 @@ mod configuration;
 mod profiles;
 mod replies;
 mod retries;
+mod rules;
 mod store_down;
 mod world;

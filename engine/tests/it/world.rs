@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-use weir_engine::config::{Config, Problem};
+use weir_config::Problem;
+use weir_engine::config::Config;
 use weir_engine::metric::Metric;
 use weir_engine::shared::{Cas, SetError, SharedData};
 use weir_engine::time::Now;
@@ -57,7 +58,7 @@ pub(crate) fn env(name: &str) -> Option<String> {
 }
 
 pub(crate) fn parse(document: &Value) -> Result<Config, Vec<Problem>> {
-    Config::parse(document.to_string().as_bytes(), &env)
+    weir_config::parse(document.to_string().as_bytes(), &env)
 }
 
 /// Shared data as Envoy has it: one counter for all versions, no delete, an absent key is always written.
@@ -153,6 +154,12 @@ pub(crate) struct World {
     pub(crate) metrics: Vec<Metric>,
     pub(crate) logs: Vec<String>,
     next_stream: u32,
+    /// Where requests go.
+    pub(crate) path: String,
+    /// What the store knows of users: remark and nickname.
+    pub(crate) names: BTreeMap<String, (String, String)>,
+    /// Which pushes were the first of their users.
+    first: BTreeMap<String, bool>,
 }
 
 enum Planned {
@@ -171,6 +178,8 @@ pub(crate) struct Api {
     /// Openids WeChat does not know.
     pub(crate) unknown: HashSet<String>,
     pub(crate) down: bool,
+    /// Tags given: the tag and whom, call by call.
+    pub(crate) tagged: Vec<(u64, Vec<String>)>,
 }
 
 impl World {
@@ -198,6 +207,9 @@ impl World {
             metrics: Vec::new(),
             logs: Vec::new(),
             next_stream: 0,
+            path: "/wechat/demo".to_owned(),
+            names: BTreeMap::new(),
+            first: BTreeMap::new(),
         };
         for _ in 0..workers {
             world.start_worker();
@@ -283,6 +295,32 @@ impl World {
                 };
                 (5, Planned::Answer(200, None, body.to_string().into_bytes()))
             }
+            Call::Tags(_) => {
+                if self.api.down {
+                    return (5, Planned::Reset);
+                }
+                let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+                let list = body["openid_list"].as_array().expect("a list");
+                assert!((1..=50).contains(&list.len()));
+                let ids: Vec<String> = list
+                    .iter()
+                    .map(|id| id.as_str().expect("openid").to_owned())
+                    .collect();
+                let good = format!("batchtagging?access_token=T{}", self.api.token);
+                let answer = if !request.path.ends_with(&good) {
+                    json!({"errcode": 40001, "errmsg": "invalid credential"})
+                } else if ids.iter().any(|id| self.api.unknown.contains(id)) {
+                    json!({"errcode": 40003, "errmsg": "invalid openid"})
+                } else {
+                    let tag = body["tagid"].as_u64().expect("a number");
+                    self.api.tagged.push((tag, ids));
+                    json!({"errcode": 0, "errmsg": "ok"})
+                };
+                (
+                    5,
+                    Planned::Answer(200, None, answer.to_string().into_bytes()),
+                )
+            }
             Call::Profiles(_) => {
                 if self.api.down {
                     return (5, Planned::Reset);
@@ -350,8 +388,23 @@ impl World {
                 } else {
                     "created"
                 };
+                let user = (event["weirask"] == "user").then(|| {
+                    let openid = event["subject"].as_str().expect("a subject");
+                    let others = |(other, e): (&String, &Value)| {
+                        *other != id && e["subject"] == openid && e["data"]["push"].is_object()
+                    };
+                    let (remark, nickname) = self.names.get(openid).cloned().unwrap_or_default();
+                    let first = *self
+                        .first
+                        .entry(id.clone())
+                        .or_insert_with(|| !self.stored.iter().any(others));
+                    json!({"first_push": first, "remark": remark, "nickname": nickname})
+                });
                 self.stored.entry(id.clone()).or_insert(event);
-                json!({"id": id, "status": status})
+                match user {
+                    Some(user) => json!({"id": id, "status": status, "user": user}),
+                    None => json!({"id": id, "status": status}),
+                }
             })
             .collect()
     }
@@ -427,10 +480,12 @@ impl World {
         self.next_stream += 1;
         let stream = StreamId(self.next_stream);
         self.workers[worker].streams.insert(stream);
-        let account = self.config.route("/wechat/demo").expect("the demo account");
+        let (config, path) = (self.config.clone(), self.path.clone());
+        let route = config.route(&path).expect("a path of an account");
         let arrived_mono_ms = self.now.mono_ms;
         let request = Request {
-            account,
+            account: route.account,
+            authorizer: route.authorizer,
             method,
             query,
             body,

@@ -35,10 +35,14 @@ pub(super) const CALLBACKS: &[(&str, &str)] = &[
     ),
     (
         "proxy_on_done",
-        "a replaced configuration finishes its deliveries first",
+        "a client that has gone is not answered; a replaced configuration finishes its deliveries first",
     ),
-    ("proxy_on_delete", "a client that has gone is not answered"),
 ];
+
+/// Callbacks of streams are the plugin's own: an export with this prefix takes the place of the SDK's.
+pub(super) const OWN_PREFIX: &str = "weir_on_";
+/// What callbacks are called by the ABI.
+pub(super) const CALLBACK_PREFIX: &str = "proxy_on_";
 
 /// Exports that are no callbacks: memory, its allocator, and the start function of the language's runtime.
 pub(super) const PLUMBING: &[&str] = &[
