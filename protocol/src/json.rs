@@ -107,6 +107,12 @@ pub(crate) fn walk<'a>(src: &'a str, sink: &mut impl Sink<'a>) -> Result<(), Par
     }
 }
 
+/// The number that a text is, if it is one.
+pub(crate) fn number(text: &str) -> Option<Number<'_>> {
+    let mut scan = Scan { src: text, at: 0 };
+    scan.number().ok().filter(|_| scan.at == text.len())
+}
+
 struct Scan<'a> {
     src: &'a str,
     at: usize,

@@ -257,6 +257,15 @@ impl<'a> Push<'a> {
         }
     }
 
+    /// What a notice to a third-party platform is about; none in other pushes. Never empty.
+    pub fn info_type(&self) -> Option<&str> {
+        if self.is_component() {
+            filled(self.text(self.at.info_type))
+        } else {
+            None
+        }
+    }
+
     /// The event's key, as sent. Never empty: an empty one means the same to WeChat as none.
     pub fn event_key(&self) -> Option<&str> {
         filled(self.text(self.at.event_key))
