@@ -25,7 +25,7 @@ enum Next<'a> {
     More,
 }
 
-pub(crate) fn walk<'a>(src: &'a str, sink: &mut impl Sink<'a>) -> Result<(), ParseError> {
+pub(crate) fn walk<'a>(src: &'a str, sink: &mut dyn Sink<'a>) -> Result<(), ParseError> {
     let mut scan = Scan { src, at: 0 };
     let mut budget = Budget::default();
     // Which of the open ones are lists: one bit each, the innermost lowest. MAX_DEPTH is 32.
