@@ -70,7 +70,7 @@ pub(crate) fn push(account: &Account, id: EventId, push: &Push<'_>, now: Now) ->
             account: account.name.as_str().into(),
             appid: account.appid.as_str().into(),
             received_at_ms: now.unix_ms,
-            push: push.fields(),
+            push: push.typed(),
         },
     })
 }
