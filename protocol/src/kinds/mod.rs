@@ -34,11 +34,13 @@ mod component;
 mod events;
 mod messages;
 mod mini_program;
+#[cfg(feature = "docs")]
+pub mod schema;
 mod shape;
 mod typed;
 mod view;
 
-pub use shape::{Field, Shape};
+pub use shape::{Field, Items, Shape};
 pub use typed::Typed;
 use view::View;
 

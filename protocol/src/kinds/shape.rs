@@ -51,6 +51,18 @@ pub struct Items {
     pub item: Shape,
 }
 
+impl Shape {
+    /// What the items of a list are.
+    #[must_use]
+    pub fn item(&self) -> Option<&Shape> {
+        match self {
+            Self::List(item) => Some(item),
+            Self::Items(items) | Self::Lifted(items) => Some(&items.item),
+            _ => None,
+        }
+    }
+}
+
 impl Field {
     /// May be absent.
     pub(super) const fn optional(self) -> Self {
