@@ -17,19 +17,16 @@ pub fn push(carrier: Carrier, kind: Option<&PushKind>) -> Value {
         .fields()
         .iter()
         .filter(|field| own.iter().all(|other| other.name != field.name));
-    let mut schema = object(common.chain(own));
-    schema["properties"]["CreateTime"]["$ref"] = json!("#/$defs/checkedSeconds");
-    // The letter case of an event's name varies.
-    let constant = match (carrier, kind) {
-        (Carrier::Event, _) => Some(("MsgType", "event")),
-        (Carrier::Message, Some(kind)) => Some(("MsgType", kind.name)),
-        (Carrier::Component, Some(kind)) => Some(("InfoType", kind.name)),
-        (_, None) => None,
-    };
-    if let Some((field, constant)) = constant {
-        schema["properties"][field]["const"] = json!(constant);
-    }
-    schema
+    object(common.chain(own), |field| {
+        match (field.name, carrier, kind) {
+            ("CreateTime", _, _) => Some(("$ref", "#/$defs/checkedSeconds")),
+            // The letter case of an event's name varies.
+            ("MsgType", Carrier::Event, _) => Some(("const", "event")),
+            ("MsgType", Carrier::Message, Some(kind)) => Some(("const", kind.name)),
+            ("InfoType", Carrier::Component, Some(kind)) => Some(("const", kind.name)),
+            _ => None,
+        }
+    })
 }
 
 /// What the schemas of pushes refer to, for `$defs` of the document they are put in.
@@ -53,13 +50,23 @@ pub fn definitions() -> Value {
     })
 }
 
-fn object<'f>(fields: impl Iterator<Item = &'f Field>) -> Value {
+/// An object of these fields; `special` says what else holds of one.
+fn object<'f>(
+    fields: impl Iterator<Item = &'f Field>,
+    special: impl Fn(&Field) -> Option<(&'static str, &'static str)>,
+) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
     for field in fields {
-        let mut schema = shape(&field.shape);
-        schema["description"] = json!(field.doc);
-        properties.insert(field.name.to_owned(), schema);
+        let mut schema = match shape(&field.shape) {
+            Value::Object(schema) => schema,
+            _ => Map::new(),
+        };
+        schema.insert("description".to_owned(), json!(field.doc));
+        if let Some((keyword, value)) = special(field) {
+            schema.insert(keyword.to_owned(), json!(value));
+        }
+        properties.insert(field.name.to_owned(), Value::Object(schema));
         if field.required {
             required.push(field.name);
         }
@@ -75,7 +82,7 @@ fn shape(shape: &Shape) -> Value {
         Shape::Decimal => json!({"$ref": "#/$defs/decimal"}),
         Shape::Flag => json!({"$ref": "#/$defs/flag"}),
         Shape::Seconds => json!({"$ref": "#/$defs/seconds"}),
-        Shape::Object(fields) => object(fields.iter()),
+        Shape::Object(fields) => object(fields.iter(), |_| None),
         Shape::List(_) | Shape::Items(_) | Shape::Lifted(_) => {
             json!({"type": "array", "items": shape.item().map(self::shape)})
         }
