@@ -28,6 +28,7 @@ use sha1::{Digest, Sha1};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use weir_engine::config::{Account, Config, Mode};
+use weir_engine::rules::Decision;
 use weir_engine::time::rfc3339;
 use weir_protocol::cipher;
 use weir_protocol::envelope::Envelope;
@@ -199,7 +200,10 @@ impl Server {
             let event = event_of(account, &push, &identity, received);
             self.outbox.try_send(event).map_err(|_| Refused)?;
         }
-        let reply = account.rules.decide(&push);
+        // These rules ask nothing that only a store knows.
+        let Ok(Decision { reply, .. }) = account.rules.decide(&push, b"", None) else {
+            return Err(Refused);
+        };
         if reply.is_silent() {
             self.metrics.acknowledged.fetch_add(1, Ordering::Relaxed);
             return Ok(None);
@@ -269,6 +273,7 @@ fn event_of(account: &Account, push: &Push<'_>, identity: &[u8], received: Durat
         time: Some(rfc3339(push.create_time()).into()),
         subject: Some(push.from_user_name().into()),
         datacontenttype: Some("application/json".into()),
+        weirask: None,
         data: PushData {
             account: account.name.as_str().into(),
             appid: account.appid.as_str().into(),

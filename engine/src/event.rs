@@ -94,7 +94,7 @@ pub(crate) fn push(
             account: account.name.as_str().into(),
             appid: appid.into(),
             received_at_ms: now.unix_ms,
-            push: push.fields(),
+            push: push.typed(),
         },
     })
 }

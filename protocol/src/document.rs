@@ -49,7 +49,8 @@ impl<'a> Document<'a> {
         }
     }
 
-    pub(crate) fn walk(&self, sink: &mut impl Sink<'a>) -> Result<(), ParseError> {
+    /// The readers are there once for all sinks, since each is some kB of the plugin.
+    pub(crate) fn walk(&self, sink: &mut dyn Sink<'a>) -> Result<(), ParseError> {
         match self.format {
             Format::Xml => xml::walk(self.text, sink),
             Format::Json => json::walk(self.text, sink),

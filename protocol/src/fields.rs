@@ -154,6 +154,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The value of a name, if there is no other.
+    pub(crate) fn only(&self, name: &str) -> Option<&Value<'a>> {
+        self.get(name).filter(|_| self.len() == 1)
+    }
+
     pub(crate) fn at(&self, index: usize) -> Option<&Value<'a>> {
         self.0.get(index).map(|(_, value)| value)
     }

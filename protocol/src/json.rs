@@ -25,7 +25,7 @@ enum Next<'a> {
     More,
 }
 
-pub(crate) fn walk<'a>(src: &'a str, sink: &mut impl Sink<'a>) -> Result<(), ParseError> {
+pub(crate) fn walk<'a>(src: &'a str, sink: &mut dyn Sink<'a>) -> Result<(), ParseError> {
     let mut scan = Scan { src, at: 0 };
     let mut budget = Budget::default();
     // Which of the open ones are lists: one bit each, the innermost lowest. MAX_DEPTH is 32.
@@ -105,6 +105,12 @@ pub(crate) fn walk<'a>(src: &'a str, sink: &mut impl Sink<'a>) -> Result<(), Par
     } else {
         Err(scan.malformed())
     }
+}
+
+/// The number that a text is, if it is one.
+pub(crate) fn number(text: &str) -> Option<Number<'_>> {
+    let mut scan = Scan { src: text, at: 0 };
+    scan.number().ok().filter(|_| scan.at == text.len())
 }
 
 struct Scan<'a> {

@@ -10,6 +10,7 @@
 //! | [`aes_key`], [`cipher`] | EncodingAESKey, and the encryption of bodies |
 //! | [`envelope`] | the outer body in compatible and encrypted mode, inbound and outbound |
 //! | [`push`], [`fields`] | a message or event, and all its fields |
+//! | [`kinds`] | every kind of push that is known, and pushes written by it |
 //! | [`reply`] | passive replies |
 //! | [`api`] | requests and answers of `api.weixin.qq.com` |
 //! | [`open_data`] | `encryptedData` and `rawData` of mini programs |
@@ -74,6 +75,7 @@ pub mod error;
 pub mod fields;
 mod flat;
 mod json;
+pub mod kinds;
 pub mod limits;
 pub mod open_data;
 pub mod push;

@@ -211,26 +211,22 @@ impl<'a> Push<'a> {
         self.text(self.at.from_user_name)
     }
 
-    /// The user it is about. Mostly the sender; but changes to a user's authorisations or data are sent by the platform,
-    /// and name the user in a field of their own.
+    /// The user it is about. Mostly the sender; but changes to a user's authorisations or data, and virtual payments,
+    /// are sent by the platform, and name the user in a field of their own.
     pub fn openid(&self) -> &str {
-        const ABOUT_A_USER: [&str; 3] = [
-            "user_info_modified",
-            "user_authorization_revoke",
-            "user_authorization_cancellation",
-        ];
-        let named = || {
-            ["OpenID", "openid"]
-                .iter()
-                .find_map(|name| self.fields.text(name).and_then(filled))
+        const BY_THE_PLATFORM: [&str; 3] = ["user_info_modified", "user_authorization_", "xpay_"];
+        const NAMES: [&str; 3] = ["OpenID", "openid", "OpenId"];
+        let starts = |event: &str, with: &str| {
+            event
+                .get(..with.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(with))
         };
         self.event()
-            .filter(|event| {
-                ABOUT_A_USER
-                    .iter()
-                    .any(|known| event.eq_ignore_ascii_case(known))
+            .filter(|event| BY_THE_PLATFORM.iter().any(|with| starts(event, with)))
+            .and_then(|_| {
+                let mut named = NAMES.iter().filter_map(|name| self.fields.text(name));
+                named.find_map(filled)
             })
-            .and_then(|_| named())
             .unwrap_or(self.from_user_name())
     }
 
@@ -257,6 +253,15 @@ impl<'a> Push<'a> {
     pub fn event(&self) -> Option<&str> {
         if self.msg_type() == "event" {
             filled(self.text(self.at.event))
+        } else {
+            None
+        }
+    }
+
+    /// What a notice to a third-party platform is about; none in other pushes. Never empty.
+    pub fn info_type(&self) -> Option<&str> {
+        if self.is_component() {
+            filled(self.text(self.at.info_type))
         } else {
             None
         }

@@ -21,7 +21,7 @@ use crate::error::ParseError;
 use crate::fields::Value;
 use crate::limits::{Budget, MAX_NAME_BYTES};
 
-pub(crate) fn walk<'a>(src: &'a str, sink: &mut impl Sink<'a>) -> Result<(), ParseError> {
+pub(crate) fn walk<'a>(src: &'a str, sink: &mut dyn Sink<'a>) -> Result<(), ParseError> {
     Walk {
         src,
         from: 0,
@@ -34,11 +34,11 @@ pub(crate) fn walk<'a>(src: &'a str, sink: &mut impl Sink<'a>) -> Result<(), Par
     .run()
 }
 
-struct Walk<'a, 's, S> {
+struct Walk<'a, 's> {
     src: &'a str,
     /// Where the current event starts.
     from: usize,
-    sink: &'s mut S,
+    sink: &'s mut dyn Sink<'a>,
     budget: Budget,
     /// The innermost open element, as long as it has no child: then it is a leaf, so far.
     open_leaf: Option<&'a str>,
@@ -56,7 +56,7 @@ enum Piece<'a> {
     Cdata(&'a str),
 }
 
-impl<'a, S: Sink<'a>> Walk<'a, '_, S> {
+impl<'a> Walk<'a, '_> {
     fn run(mut self) -> Result<(), ParseError> {
         if self.src.contains('\0') {
             return Err(self.malformed());

@@ -7,13 +7,16 @@
 //!
 //! `source` + `id` name an event for good: sending it again is harmless.
 //!
-//! What can be asked of the store afterwards is in [`read`].
+//! What can be asked of the store afterwards is in [`read`]. With the cargo feature `docs` there are schemas of all events
+//! (`docs::schemas`) and their reference (`docs::page`, committed as `docs/events.md`).
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+#[cfg(feature = "docs")]
+pub mod docs;
 pub mod read;
 
 /// Media type of a single event in structured mode. Source: CloudEvents JSON format 1.0.
@@ -80,7 +83,10 @@ pub struct PushData<'a, F> {
     pub appid: Cow<'a, str>,
     /// When the gateway had the push complete, Unix milliseconds.
     pub received_at_ms: u64,
-    /// Every field WeChat sent, with WeChat's names and nesting. XML values are strings; JSON values keep their type.
+    /// Every field WeChat sent, under WeChat's names, in one shape per kind of push, whether it came as XML or as JSON:
+    /// times and counts are numbers, ids are strings, lists are arrays. Each kind is described in `docs/events.md`; what
+    /// is not known is as it came. Events of before this was so have XML values as strings, JSON values as they came,
+    /// a list of one as a bare object, and lists inside their wrappers: readers of old events must take both.
     pub push: F,
 }
 
@@ -165,7 +171,7 @@ pub struct EventResult {
 /// What a reply may depend on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserFacts {
-    /// No earlier push of this user is stored. The same for every copy of a push.
+    /// Nothing about this user is older than the event. The same for every copy of a push.
     pub first_push: bool,
     /// The operators' name for the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use weir_store_api::{EventResult, EventStatus};
+use weir_store_api::{ASK_USER, EventResult, EventStatus};
 
 use crate::fact::{self, Attributes, Fact};
 
@@ -36,6 +36,8 @@ pub struct NewEvent {
     pub data: Option<String>,
     /// When the store read it, Unix milliseconds.
     pub stored_at_ms: i64,
+    /// Whether the sender wants to know what is known of the user.
+    pub asks_user: bool,
     /// What it tells.
     pub fact: Option<Fact>,
 }
@@ -63,6 +65,7 @@ impl From<Rejection> for EventResult {
             id: rejection.id,
             status: EventStatus::Rejected,
             reason: Some(rejection.reason.to_owned()),
+            user: None,
         }
     }
 }
@@ -82,6 +85,8 @@ struct Envelope<'a> {
     time: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     subject: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    weirask: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -163,6 +168,7 @@ pub fn read(raw: &RawValue, max_bytes: usize, now_ms: i64) -> Result<NewEvent, R
         at_ms,
         subject,
         stored_at_ms: now_ms,
+        asks_user: envelope.weirask.as_deref() == Some(ASK_USER),
     })
 }
 

@@ -94,7 +94,8 @@ pub(crate) fn read(event: Attributes<'_>, data: &str) -> Option<Fact> {
     if is_push { push(event, data) } else { None }
 }
 
-/// The fields of a push that the projections use. Source: WeChat, receiving messages and event pushes.
+/// The fields of a push that the projections use, typed or, in events of before that, as WeChat sent them. Source:
+/// WeChat, receiving messages and event pushes.
 #[derive(Deserialize)]
 struct PushFields<'a> {
     #[serde(borrow, default, rename = "FromUserName")]
@@ -104,6 +105,9 @@ struct PushFields<'a> {
     /// Apps of the Open Platform spell it so.
     #[serde(borrow, default)]
     openid: Leaf<'a>,
+    /// Virtual payments spell it so.
+    #[serde(borrow, default, rename = "OpenId")]
+    open_id_paying: Leaf<'a>,
     #[serde(borrow, default, rename = "CreateTime")]
     create_time: Leaf<'a>,
     #[serde(borrow, default, rename = "MsgId")]
@@ -142,8 +146,11 @@ fn push(event: Attributes<'_>, data: &str) -> Option<Fact> {
         let name = name.to_ascii_lowercase();
         match (sender(&name), name.as_str()) {
             (Sender::Account, _) => None,
-            (Sender::OpenId, _) if push.open_id != Leaf::None => Some((push.open_id, Change::Seen)),
-            (Sender::OpenId, _) => Some((push.openid, Change::Seen)),
+            (Sender::OpenId, _) => {
+                let named = [push.open_id, push.openid, push.open_id_paying];
+                let openid = named.into_iter().find(|leaf| *leaf != Leaf::None);
+                openid.map(|openid| (openid, Change::Seen))
+            }
             (Sender::FromUserName, "subscribe") => {
                 let scene = push.event_key.into_text().and_then(scene);
                 Some((from, Change::Follow { scene }))
@@ -179,11 +186,16 @@ enum Sender {
 fn sender(event: &str) -> Sender {
     match event {
         "user_info_modified" => Sender::OpenId,
-        _ if event.starts_with("user_authorization_") => Sender::OpenId,
+        _ if event.starts_with("user_authorization_") || event.starts_with("xpay_") => {
+            Sender::OpenId
+        }
         "card_pass_check"
         | "card_not_pass_check"
         | "card_sku_remind"
         | "card_pay_order"
+        | "card_merchant_check_result"
+        | "user_scan_product_verify_action"
+        | "create_map_poi_audit_info"
         | "poi_check_notify"
         | "masssendjobfinish"
         | "publishjobfinish"
@@ -196,7 +208,8 @@ fn sender(event: &str) -> Sender {
             "naming_verify_",
             "weapp_audit_",
             "wxa_",
-            "xpay_",
+            "wx_verify_",
+            "secvod_",
             "trade_manage_",
         ]
         .iter()
@@ -361,6 +374,65 @@ mod tests {
                 "{kind}"
             );
         }
+    }
+
+    #[test]
+    fn a_virtual_payment_names_the_person_in_another_spelling() {
+        let push = r#"{"FromUserName":"oPlatform","OpenId":"oPerson"}"#;
+        let kind = "weir.event.xpay_goods_deliver_notify";
+        assert_eq!(sighting(kind, push), Some(("oPerson".into(), Change::Seen)));
+        assert_eq!(sighting(kind, r#"{"FromUserName":"oPlatform"}"#), None);
+    }
+
+    /// What XML and JSON were stored as before pushes were typed, and what they are stored as now.
+    #[test]
+    fn a_push_tells_the_same_typed_and_as_wechat_sent_it() {
+        let same = |kind: &str, pushes: [&str; 3]| {
+            let [typed, xml, json] = pushes.map(|push| {
+                let event = Attributes {
+                    source: "/accounts/demo",
+                    id: "e1",
+                    kind,
+                    at_ms: None, // so that CreateTime is looked at
+                    now_ms: 0,
+                };
+                let data = format!(
+                    r#"{{"account":"demo","appid":"wx1","received_at_ms":1714113002345,"push":{push}}}"#
+                );
+                read(event, &data).unwrap()
+            });
+            assert_eq!(typed, xml);
+            assert_eq!(typed, json);
+            typed
+        };
+        let message = same(
+            "weir.message.text",
+            [
+                r#"{"FromUserName":"oA","CreateTime":1714113000,"Content":"7","MsgId":"9007199254740993","Idx":1}"#,
+                r#"{"FromUserName":"oA","CreateTime":"1714113000","Content":"7","MsgId":"9007199254740993","Idx":"1"}"#,
+                r#"{"FromUserName":"oA","CreateTime":1714113000,"Content":7,"MsgId":9007199254740993,"Idx":"1"}"#,
+            ],
+        );
+        assert_eq!(
+            message.at,
+            Clock::new(1_714_113_000, 1_714_113_002_345, "/accounts/demo", "e1")
+        );
+        same(
+            "weir.event.subscribe",
+            [
+                r#"{"FromUserName":"oA","CreateTime":1714113000,"EventKey":"qrscene_7"}"#,
+                r#"{"FromUserName":"oA","CreateTime":"1714113000","EventKey":"qrscene_7"}"#,
+                r#"{"FromUserName":"oA","CreateTime":1714113000,"EventKey":"qrscene_7"}"#,
+            ],
+        );
+        same(
+            "weir.event.subscribe_msg_sent_event",
+            [
+                r#"{"FromUserName":"oA","CreateTime":1714113000,"List":[{"MsgID":"1","ErrorCode":0}]}"#,
+                r#"{"FromUserName":"oA","CreateTime":"1714113000","SubscribeMsgSentEvent":{"List":{"MsgID":"1","ErrorCode":"0"}}}"#,
+                r#"{"FromUserName":"oA","CreateTime":"1714113000","List":{"MsgID":"1","ErrorCode":"0"}}"#,
+            ],
+        );
     }
 
     #[test]

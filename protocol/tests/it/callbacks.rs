@@ -206,6 +206,28 @@ fn the_user_is_the_one_named_where_the_platform_is_the_sender() {
         Push::parse(&body).unwrap().openid(),
         "oZyXwVu9876543210TsRqPoNmLk1"
     );
+    for (event, field, expected) in [
+        ("USER_INFO_MODIFIED", r#""openid":"oUser""#, "oUser"),
+        (
+            "user_authorization_revoke",
+            r#""OpenID":"","openid":"oUser""#,
+            "oUser",
+        ),
+        ("user_info_modified", r#""OpenID":"""#, "oPlatform"),
+        ("xpay_goods_deliver_notify", r#""OpenId":"oUser""#, "oUser"),
+        ("xpay_refund_notify", r#""Other":"oUser""#, "oPlatform"),
+        ("CLICK", r#""OpenID":"oUser""#, "oPlatform"),
+        ("é", r#""OpenID":"oUser""#, "oPlatform"),
+    ] {
+        let body = format!(
+            r#"{{"ToUserName":"gh_1","FromUserName":"oPlatform","CreateTime":1,"MsgType":"event","Event":"{event}",{field}}}"#
+        );
+        assert_eq!(
+            Push::parse(body.as_bytes()).unwrap().openid(),
+            expected,
+            "{body}"
+        );
+    }
 }
 
 #[test]

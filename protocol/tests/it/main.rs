@@ -3,6 +3,7 @@
 mod api;
 mod callbacks;
 mod crypt;
+mod kinds;
 mod malformed;
 mod open_data;
 mod profile;

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::event::{self, NewEvent};
 use crate::ingest::{Outcome, Refusal};
 use crate::repo::Stored;
-use crate::repo::select::{self, EventFilter};
+use crate::repo::select::{self, Ask, EventFilter};
 use crate::server::AppState;
 
 /// `POST /v1/events`: stores one event or a batch. 200 means that each is durable, or refused by name.
@@ -30,6 +30,7 @@ pub(crate) async fn ingest(
     let patience = Duration::from_millis(state.limits.request_timeout_ms);
     let body = body::read(body, state.limits.max_body_bytes, patience).await?;
     let (mut results, events) = read(&state, &body, shape)?;
+    let asks = asks(&results, &events);
     let bytes = body.len();
     drop(body);
 
@@ -72,7 +73,36 @@ pub(crate) async fn ingest(
             .count();
         state.metrics.events(name, count);
     }
+    if !asks.is_empty() {
+        let known = select::known(state.repo.as_ref(), &asks)
+            .await
+            .map_err(|_| Error::DatabaseUnavailable)?;
+        for (ask, user) in asks.iter().zip(known) {
+            if let Some(result) = results.get_mut(ask.event) {
+                result.user = Some(user);
+            }
+        }
+    }
     Ok(Json(BatchAnswer { results }))
+}
+
+/// The events whose sender wants to know something, by their place among the results.
+fn asks(results: &[EventResult], events: &[NewEvent]) -> Vec<Ask> {
+    let stored = (0..)
+        .zip(results)
+        .filter(|(_, r)| r.status != EventStatus::Rejected);
+    let asking = stored.zip(events).filter(|(_, event)| event.asks_user);
+    asking
+        .filter_map(|((place, _), event)| {
+            let fact = event.fact.as_ref()?;
+            Some(Ask {
+                event: place,
+                account: fact.account.clone(),
+                openid: fact.sighting.as_ref()?.openid.clone(),
+                second: fact.at.second(),
+            })
+        })
+        .collect()
 }
 
 /// A result for each event of the body, as if all that can be stored were new; and the events that can be.
@@ -98,6 +128,7 @@ fn read(
                     id: event.id.clone(),
                     status: EventStatus::Created,
                     reason: None,
+                    user: None,
                 });
                 events.push(event);
             }

@@ -17,7 +17,7 @@ use weir_store_api::read::{Account, Page};
 
 pub use events::{EventFilter, events};
 pub use messages::{MessageFilter, messages};
-pub use users::{UserFilter, user, users};
+pub use users::{Ask, UserFilter, known, user, users};
 
 use super::{Cell, Repo, RepoError, Row};
 use crate::cursor::{Order, Position};

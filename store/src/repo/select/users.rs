@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use weir_store_api::UserFacts;
 use weir_store_api::read::{Follow, FollowState, Page, User, UserCounts, UserDetail};
 
 use super::super::person::{profile, state_column};
@@ -224,6 +225,49 @@ pub async fn user(
         },
         last_message_at: last_message_at.map(seconds),
     }))
+}
+
+/// A question of an event's sender: what is known of its user?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// The event's place among those it came with.
+    pub event: usize,
+    /// The account's name.
+    pub account: String,
+    /// The user.
+    pub openid: String,
+    /// The event's time, Unix seconds.
+    pub second: i64,
+}
+
+/// `$1` account, `$2` openid: one row, or none.
+const KNOWN: &str = "SELECT u.first_seen_at, u.remark, u.nickname FROM accounts a \
+    JOIN users u ON u.account_key = a.account_key AND u.openid = $2 WHERE a.name = $1";
+
+/// What is known of the users of these events, which are stored. An event is the user's first push when nothing about
+/// the user is older: the same for every copy of it.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn known(repo: &dyn Repo, asks: &[Ask]) -> Result<Vec<UserFacts>, RepoError> {
+    let mut known = Vec::with_capacity(asks.len());
+    for ask in asks {
+        let parameters = vec![ask.account.as_str().into(), ask.openid.as_str().into()];
+        let row = repo
+            .select(KNOWN, vec![parameters])
+            .await?
+            .into_iter()
+            .next();
+        known.push(match row {
+            None => UserFacts::default(),
+            Some(mut row) => UserFacts {
+                first_push: row.some_int()? >= ask.second,
+                remark: row.text()?.filter(|remark| !remark.is_empty()),
+                nickname: row.text()?.filter(|nickname| !nickname.is_empty()),
+            },
+        });
+    }
+    Ok(known)
 }
 
 /// A person with the keys a listing sorts by.

@@ -1,0 +1,230 @@
+//! One JSON Schema per `type` of event: the CloudEvent, and in it what WeChat sent.
+
+use serde_json::{Value, json};
+use weir_protocol::kinds::{Carrier, schema};
+
+use super::{CARRIERS, kinds, prefix, type_of};
+use crate::TYPE_USER_SNAPSHOT;
+
+/// The schema of one `type` of event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventSchema {
+    /// The `type`; ends in `*` where it stands for every type that has no schema of its own.
+    pub kind: String,
+    /// JSON Schema 2020-12, complete in itself.
+    pub schema: Value,
+}
+
+/// All events there are, in the order of the reference.
+#[must_use]
+pub fn schemas() -> Vec<EventSchema> {
+    let pushes = kinds().map(|(area, kind)| {
+        let name = type_of(area.carrier(), kind);
+        let push = schema::push(area.carrier(), Some(kind));
+        let schema = event(&name, kind.doc, &json!({"const": name}), &push_data(&push));
+        EventSchema { kind: name, schema }
+    });
+    let others = CARRIERS.into_iter().map(|carrier| {
+        let name = format!("{}*", prefix(carrier));
+        let pattern = format!("^{}[a-z0-9_.-]+$", prefix(carrier).replace('.', r"\."));
+        let push = schema::push(carrier, None);
+        let schema = event(
+            &name,
+            other(carrier),
+            &json!({"type": "string", "pattern": pattern}),
+            &push_data(&push),
+        );
+        EventSchema { kind: name, schema }
+    });
+    let snapshot = EventSchema {
+        kind: TYPE_USER_SNAPSHOT.to_owned(),
+        schema: event(
+            TYPE_USER_SNAPSHOT,
+            SNAPSHOT,
+            &json!({"const": TYPE_USER_SNAPSHOT}),
+            &snapshot_data(),
+        ),
+    };
+    pushes.chain(others).chain([snapshot]).collect()
+}
+
+pub(super) const SNAPSHOT: &str =
+    "Who a follower is, as WeChat's API answered: after a follow, and when it was asked for.";
+
+/// What an event of an unknown kind is.
+pub(super) fn other(carrier: Carrier) -> &'static str {
+    match carrier {
+        Carrier::Message => {
+            "A message of a kind that is not known. Its other fields are as WeChat sent them."
+        }
+        Carrier::Event => {
+            "An event of a kind that is not known. Its other fields are as WeChat sent them."
+        }
+        Carrier::Component => {
+            "A notice of a kind that is not known. Its other fields are as WeChat sent them."
+        }
+    }
+}
+
+/// Attributes of a CloudEvent: name, schema, what it is.
+pub(super) fn attributes() -> Vec<(&'static str, Value, &'static str)> {
+    vec![
+        ("specversion", json!({"const": "1.0"}), "`1.0`."),
+        (
+            "id",
+            json!({"type": "string", "minLength": 1, "maxLength": 128}),
+            "The same for the same push, on whatever node and at whatever attempt. With `source` the event's name for good.",
+        ),
+        (
+            "source",
+            json!({"type": "string", "pattern": "^/accounts/[a-z0-9_-]{1,32}$"}),
+            "`/accounts/` and the account's name in the configuration.",
+        ),
+        ("type", json!(true), "Below."),
+        (
+            "time",
+            json!({"type": "string", "format": "date-time"}),
+            "When it happened: WeChat's `CreateTime`; of a snapshot when WeChat answered.",
+        ),
+        (
+            "subject",
+            json!({"type": "string", "minLength": 1}),
+            "The user's openid, where there is one.",
+        ),
+        (
+            "datacontenttype",
+            json!({"const": "application/json"}),
+            "`application/json`.",
+        ),
+        ("data", json!(true), "Below."),
+    ]
+}
+
+/// Fields of `data` in every event: name, schema, what it is.
+pub(super) fn origin() -> Vec<(&'static str, Value, &'static str)> {
+    vec![
+        (
+            "account",
+            json!({"type": "string", "pattern": "^[a-z0-9_-]{1,32}$"}),
+            "The account's name in the configuration.",
+        ),
+        ("appid", json!({"type": "string"}), "The account's appid."),
+    ]
+}
+
+pub(super) const RECEIVED: &str = "When the gateway had the push complete, in Unix milliseconds.";
+
+fn event(name: &str, doc: &str, kind: &Value, data: &Value) -> Value {
+    let mut schema = object(&attributes());
+    let required = schema["required"].as_array_mut();
+    // The one attribute that an event may lack.
+    required
+        .expect("`object` makes it a list")
+        .retain(|name| name != "subject");
+    schema["properties"]["type"] = kind.clone();
+    schema["properties"]["data"] = data.clone();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": name,
+        "description": doc,
+        "type": "object",
+        "properties": schema["properties"],
+        "required": schema["required"],
+        "$defs": schema::definitions(),
+    })
+}
+
+fn push_data(push: &Value) -> Value {
+    let mut fields = origin();
+    fields.push((
+        "received_at_ms",
+        json!({"type": "integer", "minimum": 0}),
+        RECEIVED,
+    ));
+    fields.push(("push", push.clone(), "What WeChat sent."));
+    object(&fields)
+}
+
+/// Fields of a user, as `/cgi-bin/user/info` returns them: name, schema, what it is.
+pub(super) fn user() -> Vec<(&'static str, Value, &'static str)> {
+    let text = || json!({"type": "string"});
+    let integer = || json!({"type": "integer"});
+    let gone = "WeChat left it out or empty from 2021-12-27 on.";
+    vec![
+        ("openid", text(), "The user."),
+        (
+            "subscribe",
+            integer(),
+            "1: follows; 0: does not, and then nearly nothing else is there.",
+        ),
+        (
+            "subscribe_time",
+            integer(),
+            "When they last followed, in Unix seconds.",
+        ),
+        (
+            "subscribe_scene",
+            text(),
+            "How they found the account: `ADD_SCENE_QR_CODE` and others.",
+        ),
+        (
+            "qr_scene",
+            integer(),
+            "The scene of the QR code, when it is a number.",
+        ),
+        (
+            "qr_scene_str",
+            text(),
+            "The scene of the QR code, when it is a text.",
+        ),
+        (
+            "unionid",
+            text(),
+            "The user across the accounts of one Open Platform account.",
+        ),
+        ("language", text(), "`zh_CN`, `en` and so on."),
+        ("remark", text(), "The operators' name for them."),
+        (
+            "tagid_list",
+            json!({"type": "array", "items": {"type": "integer"}}),
+            "Their tags.",
+        ),
+        (
+            "groupid",
+            integer(),
+            "Their group, from before there were tags.",
+        ),
+        ("nickname", text(), gone),
+        ("sex", integer(), gone),
+        ("city", text(), gone),
+        ("province", text(), gone),
+        ("country", text(), gone),
+        ("headimgurl", text(), gone),
+    ]
+}
+
+fn snapshot_data() -> Value {
+    let mut user = object(&user());
+    user["required"] = json!(["openid"]);
+    let mut fields = origin();
+    fields.push((
+        "user",
+        user,
+        "The object that `/cgi-bin/user/info` or `batchget` returned, unchanged.",
+    ));
+    object(&fields)
+}
+
+/// An object that has all of these fields.
+fn object(fields: &[(&str, Value, &str)]) -> Value {
+    let mut properties = serde_json::Map::new();
+    for (name, schema, doc) in fields {
+        let mut schema = schema.clone();
+        if let Some(schema) = schema.as_object_mut() {
+            schema.entry("description").or_insert_with(|| json!(doc));
+        }
+        properties.insert((*name).to_owned(), schema);
+    }
+    let required: Vec<_> = fields.iter().map(|(name, _, _)| *name).collect();
+    json!({"type": "object", "properties": properties, "required": required})
+}

@@ -1,0 +1,4 @@
+//! Schemas and reference of events, against the events themselves.
+
+mod page;
+mod schemas;
