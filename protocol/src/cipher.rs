@@ -4,7 +4,7 @@
 //! Encrypt = base64( AES-256-CBC( random(16) ‖ be32(len) ‖ message ‖ receive id ‖ padding ) )
 //! ```
 //! The padding is PKCS#7 with a block of 32, not 16: 1 to 32 equal bytes. `len` counts bytes. The receive id is the
-//! appid of the account (of the platform, for third-party platforms; the CorpID for WeCom).
+//! appid of the account (of the platform, for third-party platforms; the CorpID for WeCom, or the SuiteID).
 //!
 //! CBC protects nothing against change: only a matching `msg_signature` does, so verify it first. And never let a peer
 //! tell the errors apart.

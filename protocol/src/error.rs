@@ -1,7 +1,7 @@
 //! Errors by blame, and WeChat's numbers for them.
 //!
-//! The sender is blamed by [`QueryError`], [`ParseError`], [`CryptError`] and [`OpenDataError`], the operator by
-//! [`ConfigError`]; what the WeChat API answers is in [`crate::api`]. No error holds or prints a byte of its input.
+//! The sender is blamed by [`QueryError`], [`ParseError`], [`CryptError`], [`VerificationError`] and [`OpenDataError`],
+//! the operator by [`ConfigError`]; what the WeChat API answers is in [`crate::api`]. No error holds or prints a byte of its input.
 //!
 //! A peer must not be able to tell these apart: CBC has no integrity of its own, so a distinguishable answer is an
 //! oracle. Log the class, answer one and the same 4xx.
@@ -135,6 +135,29 @@ pub enum CryptError {
     ReceiveId,
 }
 
+/// A GET that verifies no URL. The sender's (or an operator's with a wrong Token or key).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum VerificationError {
+    /// See [`QueryError`].
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// Absent or empty.
+    #[error("echostr is missing")]
+    NoEchostr,
+    /// Longer than [`MAX_ECHOSTR_BYTES`](crate::limits::MAX_ECHOSTR_BYTES).
+    #[error("echostr is too long")]
+    TooLong,
+    /// Absent, or of another Token or other parameters.
+    #[error("the signature does not match")]
+    Signature,
+    /// See [`CryptError`]. WeCom only.
+    #[error(transparent)]
+    Crypt(#[from] CryptError),
+    /// Not UTF-8. WeCom only.
+    #[error("the decrypted echostr is not a text")]
+    NotText,
+}
+
 /// Mini-program data that cannot be opened. The sender's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenDataError {
@@ -197,6 +220,18 @@ impl CryptError {
     }
 }
 
+impl VerificationError {
+    /// WeChat's number for it: "signature mismatch", unless decryption is the matter.
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::Query(e) => e.code(),
+            Self::Crypt(e) => e.code(),
+            Self::NoEchostr | Self::Signature => -40001,
+            Self::TooLong | Self::NotText => -40008,
+        }
+    }
+}
+
 impl OpenDataError {
     /// WeChat's number for it.
     pub fn code(&self) -> i32 {
@@ -224,6 +259,9 @@ pub enum Error {
     /// See [`CryptError`].
     #[error(transparent)]
     Crypt(#[from] CryptError),
+    /// See [`VerificationError`].
+    #[error(transparent)]
+    Verification(#[from] VerificationError),
     /// See [`OpenDataError`].
     #[error(transparent)]
     OpenData(#[from] OpenDataError),
@@ -234,7 +272,11 @@ impl Error {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Config(_) => Blame::Operator,
-            Self::Query(_) | Self::Parse(_) | Self::Crypt(_) | Self::OpenData(_) => Blame::Sender,
+            Self::Query(_)
+            | Self::Parse(_)
+            | Self::Crypt(_)
+            | Self::Verification(_)
+            | Self::OpenData(_) => Blame::Sender,
         }
     }
 
@@ -245,6 +287,7 @@ impl Error {
             Self::Query(e) => e.code(),
             Self::Parse(e) => e.code(),
             Self::Crypt(e) => e.code(),
+            Self::Verification(e) => e.code(),
             Self::OpenData(e) => e.code(),
         }
     }

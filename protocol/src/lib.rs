@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`signature`] | `signature` and `msg_signature`, compared in constant time |
 //! | [`query`] | the query string of a callback |
+//! | [`verification`] | the GET that verifies a URL, WeCom's too |
 //! | [`aes_key`], [`cipher`] | EncodingAESKey, and the encryption of bodies |
 //! | [`envelope`] | the outer body in compatible and encrypted mode, inbound and outbound |
 //! | [`push`], [`fields`] | a message or event, and all its fields |
@@ -37,6 +38,22 @@
 //!     Some(Envelope::seal(envelope.format, key, token, appid, &reply, stamp.seconds, stamp.nonce, &[7; 16]))
 //! }
 //! ```
+//!
+//! # Third-party platforms and WeCom
+//! The same parts, with another id and other fields:
+//!
+//! | | Official Account, mini program | third-party platform | WeCom |
+//! |---|---|---|---|
+//! | mode | plain, compatible or encrypted | encrypted | encrypted, without `encrypt_type=aes` to say so |
+//! | `receive_id` of [`cipher`] and [`Envelope::seal`](envelope::Envelope::seal) | the appid | the **platform's** appid, also in pushes of accounts that authorised it | the CorpID, or the SuiteID |
+//! | outside, in the [`Envelope`](envelope::Envelope) | `to_user_name` | `app_id` in notices, `to_user_name` else | `to_user_name` (the CorpID) and `agent_id` |
+//! | inside, in the [`Push`](push::Push) | `to_user_name()` | `app_id()` and `info_type()` in notices; else the account's `to_user_name()` | `to_user_name()` (the CorpID), `field("AgentID")` |
+//! | formats | XML, JSON | XML | XML |
+//! | GET | [`verification::echostr`] | the same | [`verification::open_echostr`] |
+//! | answer | a reply or `success` | `success` to notices, else as the account's | as the others |
+//!
+//! A platform has a second URL for the pushes of the accounts that authorised it; which account is in its path.
+//! [`write_identity`](push::Push::write_identity) knows them all.
 //!
 //! # Cost
 //! In ns, as wasm32-wasip1 under V8's optimising compiler, best of 1500 rounds on one 2.5 GHz machine:
@@ -82,5 +99,6 @@ pub mod push;
 pub mod query;
 pub mod reply;
 pub mod signature;
+pub mod verification;
 mod write;
 mod xml;

@@ -8,7 +8,7 @@ pub const MAX_QUERY_BYTES: usize = 4096;
 pub const MAX_PARAMETER_BYTES: usize = 512;
 /// Longest nonce, in bytes. WeChat's are about 10 digits.
 pub const MAX_NONCE_BYTES: usize = 64;
-/// Longest `echostr` that should be echoed, in bytes. WeChat's are 15 to 20 digits; WeCom's ciphertext is 88.
+/// Longest `echostr` that is echoed, in bytes; WeCom's after it was decrypted. They are 15 to 20 digits.
 pub const MAX_ECHOSTR_BYTES: usize = 128;
 /// Largest body that is parsed, in bytes; a gateway sets its own, lower, limit before it collects a body.
 pub const MAX_BODY_BYTES: usize = 1 << 20;

@@ -69,7 +69,7 @@ impl<'a> CallbackQuery<'a> {
         Ok(parsed)
     }
 
-    /// Whether the request says that its body is encrypted (`encrypt_type=aes`).
+    /// Whether the request says that its body is encrypted (`encrypt_type=aes`). WeCom does not say so, and always is.
     pub fn is_encrypted(&self) -> bool {
         self.encrypt_type.as_deref() == Some("aes")
     }

@@ -19,8 +19,8 @@ impl Push<'_> {
     /// | event | To, From, `CreateTime`, `Event`, `EventKey`, and [what tells twins apart](TWINS) |
     /// | notice to a platform | `AppId`, `CreateTime`, `InfoType`, `AuthorizerAppid` |
     ///
-    /// Where that is not enough (a message without `MsgId`, an event whose fields are not known here) the SHA-1 of
-    /// the body is added. Every part has its length before it, so no two lists of parts look the same.
+    /// Where that is not enough (a message without `MsgId`, an event or notice whose fields are not known here) the
+    /// SHA-1 of the body is added. Every part has its length before it, so no two lists of parts look the same.
     pub fn write_identity(&self, out: &mut Vec<u8>) {
         let mut parts = Parts(out);
         if self.is_component() {
@@ -29,6 +29,10 @@ impl Push<'_> {
             parts.number(self.create_time);
             parts.text(self.text(self.at.info_type));
             parts.text(self.fields.text("AuthorizerAppid").unwrap_or_default());
+            let info_type = self.info_type().unwrap_or_default();
+            if !SELF_EVIDENT_NOTICES.contains(&info_type) {
+                parts.hash(self.body);
+            }
             return;
         }
         if let (None, Some(msg_id)) = (self.event(), self.msg_id()) {
@@ -92,8 +96,9 @@ impl Push<'_> {
     }
 }
 
-/// Fields that tell two events apart which one user causes in one second.
-pub const TWINS: [&str; 9] = [
+/// Fields that tell two events apart which one user causes in one second. `AgentID` is WeCom's: one user follows two
+/// applications.
+pub const TWINS: [&str; 10] = [
     "MsgID",
     "CardId",
     "UserCardCode",
@@ -103,6 +108,15 @@ pub const TWINS: [&str; 9] = [
     "OpenID",
     "RevokeInfo",
     "trace_id",
+    "AgentID",
+];
+
+/// Notices that their account identifies.
+const SELF_EVIDENT_NOTICES: [&str; 4] = [
+    "component_verify_ticket",
+    "authorized",
+    "updateauthorized",
+    "unauthorized",
 ];
 
 /// Events that their key and [`TWINS`] identify.

@@ -11,5 +11,8 @@ mod properties;
 mod query;
 mod replies;
 mod requests;
+mod roundtrip;
+mod rules;
 mod signature;
 mod vectors;
+mod verification;

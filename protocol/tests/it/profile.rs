@@ -396,3 +396,46 @@ fn an_identity_survives_fields_that_do_not_matter_for_a_known_event() {
         identity(&event("<New>1</New>"))
     );
 }
+
+#[test]
+fn notices_to_a_platform_are_told_apart_by_account_and_unknown_ones_by_all_they_hold() {
+    let notice = |info_type: &str, inner: &str| {
+        format!(
+            "<xml><AppId>wx1</AppId><CreateTime>7</CreateTime><InfoType>{info_type}</InfoType>{inner}</xml>"
+        )
+    };
+    let account = |appid: &str| format!("<AuthorizerAppid>{appid}</AuthorizerAppid>");
+    assert_eq!(
+        identity(&notice("authorized", &account("wx2"))),
+        identity(&notice(
+            "authorized",
+            &(account("wx2") + "<AuthorizationCode>1</AuthorizationCode>")
+        ))
+    );
+    let twins = [
+        notice("authorized", &account("wx2")),
+        notice("authorized", &account("wx3")),
+        notice("unauthorized", &account("wx2")),
+        notice("component_verify_ticket", "").replace("wx1", "wx2"),
+        notice("component_verify_ticket", "").replace(">7<", ">8<"),
+        notice("notify_third_fasteregister", "<appid>wx2</appid>"),
+        notice("notify_third_fasteregister", "<appid>wx3</appid>"),
+    ];
+    for (index, twin) in twins.iter().enumerate() {
+        assert_eq!(identity(twin), identity(twin));
+        for other in &twins[..index] {
+            assert_ne!(identity(twin), identity(other), "{twin}\n{other}");
+        }
+    }
+}
+
+#[test]
+fn one_user_of_wecom_follows_two_applications_in_one_second() {
+    let follow = |agent: &str| {
+        xml(&format!(
+            "<Event>subscribe</Event><AgentID>{agent}</AgentID>"
+        ))
+        .replace(">text<", ">event<")
+    };
+    assert_ne!(identity(&follow("1")), identity(&follow("2")));
+}

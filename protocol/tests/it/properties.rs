@@ -31,6 +31,12 @@ fn swallow(bytes: &[u8]) {
             push.create_time(),
             serde_json::to_string(push.fields()).unwrap(),
         );
+        let typed = serde_json::to_string(&push.typed()).unwrap();
+        for (name, _) in push.fields().iter() {
+            let _ = push.field(name);
+            let _ = push.field(&format!("{name}.0.{name}"));
+        }
+        assert!(Push::parse(typed.as_bytes()).is_ok(), "{typed}");
     }
     let _ = Envelope::parse(bytes);
     let _ = (

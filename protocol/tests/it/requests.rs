@@ -4,11 +4,11 @@ use serde_json::Value;
 use weir_protocol::aes_key::EncodingAesKey;
 use weir_protocol::cipher::decrypt;
 use weir_protocol::envelope::Envelope;
-use weir_protocol::limits::MAX_ECHOSTR_BYTES;
 use weir_protocol::push::{Format, Push};
 use weir_protocol::query::CallbackQuery;
 use weir_protocol::reply::Reply;
 use weir_protocol::signature::{Token, verify, verify_encrypted};
+use weir_protocol::verification::{echostr, open_echostr};
 
 use crate::vectors::{list, load, read, str};
 
@@ -43,24 +43,12 @@ impl Account {
 
     fn get(&self, query: &str) -> Option<Outcome> {
         let query = CallbackQuery::parse(query).ok()?;
-        let stamp = query.stamp().ok()?;
-        let echostr = query
-            .echostr
-            .as_deref()
-            .filter(|echo| echo.len() <= MAX_ECHOSTR_BYTES)?;
-        if self.wecom {
-            let given = query.msg_signature.as_deref()?;
-            return verify_encrypted(&self.token, stamp.timestamp, stamp.nonce, echostr, given)
-                .then(|| decrypt(&self.key, echostr, &self.appid).unwrap())
-                .map(|echo| Outcome::Echo(String::from_utf8(echo).unwrap()));
-        }
-        verify(
-            &self.token,
-            stamp.timestamp,
-            stamp.nonce,
-            query.signature.as_deref()?,
-        )
-        .then(|| Outcome::Echo(echostr.to_owned()))
+        let echo = if self.wecom {
+            open_echostr([&self.token], [&self.key], &self.appid, &query).ok()?
+        } else {
+            echostr([&self.token], &query).ok()?.to_owned()
+        };
+        Some(Outcome::Echo(echo))
     }
 
     fn post(&self, query: &str, body: &[u8]) -> Option<Outcome> {
