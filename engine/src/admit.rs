@@ -10,15 +10,14 @@ use std::borrow::Cow;
 
 use weir_protocol::cipher;
 use weir_protocol::envelope::Envelope;
+use weir_protocol::error::VerificationError;
 use weir_protocol::query::{CallbackQuery, Stamp};
 use weir_protocol::signature;
+use weir_protocol::verification;
 
-use crate::config::{Account, Limits, Mode};
+use crate::config::{Account, AccountKind, Limits, Mode};
 use crate::metric::Outcome;
 use crate::time::Now;
-
-/// Longest `echostr`, bytes. Real ones are numbers of 15 to 20 digits; it is not covered by the signature.
-const MAX_ECHOSTR_BYTES: usize = 128;
 
 /// What is needed to seal the reply to one attempt: the key and Token that worked, and the attempt's nonce.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +36,7 @@ pub(crate) struct Admitted<'a> {
     pub(crate) seal: Option<Seal>,
 }
 
-/// Checks a URL verification; the answer is the `echostr`.
+/// Checks a URL verification; what comes out is the answer.
 pub(crate) fn verification(
     account: &Account,
     query: &str,
@@ -45,21 +44,18 @@ pub(crate) fn verification(
     now: Now,
 ) -> Result<String, Outcome> {
     let query = CallbackQuery::parse(query).map_err(|_| Outcome::Query)?;
-    let Stamp {
-        timestamp, nonce, ..
-    } = fresh(&query, limits, now)?;
-    let given = query.signature.as_deref().ok_or(Outcome::Query)?;
-    if !account
-        .tokens
-        .iter()
-        .any(|token| signature::verify(token, timestamp, nonce, given))
-    {
-        return Err(Outcome::Signature);
-    }
-    match query.echostr {
-        Some(echo) if !echo.is_empty() && echo.len() <= MAX_ECHOSTR_BYTES => Ok(echo.into_owned()),
-        _ => Err(Outcome::Query),
-    }
+    fresh(&query, limits, now)?;
+    let tokens = &account.tokens;
+    let answer = if account.kind == AccountKind::WeCom {
+        verification::open_echostr(tokens, &account.keys, &account.appid, &query)
+    } else {
+        verification::echostr(tokens, &query).map(str::to_owned)
+    };
+    answer.map_err(|error| match error {
+        VerificationError::Signature => Outcome::Signature,
+        VerificationError::Crypt(_) => Outcome::Undecryptable,
+        _ => Outcome::Query,
+    })
 }
 
 /// Checks and decrypts a push.

@@ -206,3 +206,29 @@ fn refusals_make_one_line_a_second_and_no_line_says_what_was_sent() {
         ["weir: account=demo outcome=refused_malformed pushes=500"]
     );
 }
+
+#[test]
+fn wecom_signs_and_encrypts_the_string_that_verifies_a_url() {
+    // WeCom's published sample, at its time.
+    let config = document(|d| {
+        let account = d["accounts"][0].as_object_mut().unwrap();
+        for field in ["original_id", "app_secret_env"] {
+            account.remove(field);
+        }
+        account.insert("kind".to_owned(), "wecom".into());
+        account.insert("mode".to_owned(), "encrypted".into());
+        account.insert("appid".to_owned(), "wx5823bf96d3bd56c7".into());
+        account.insert("token_env".to_owned(), "WECOM_TOKEN".into());
+        account.insert("encoding_aes_key_env".to_owned(), "WECOM_KEY".into());
+    });
+    let mut world = World::with(1, &config);
+    world.now.unix_ms = 1_409_659_589_000;
+    let query = "msg_signature=5c45ff5e21c57e6ad56bac8758b79b1d9ac89fd3&timestamp=1409659589&nonce=263014780\
+                 &echostr=P9nAzCzyDtyTWESHep1vC5X9xho%2FqYX3Zpb4yKa9SKld1DsH3Iyt3tP3zNdtp%2B4RPcs8TgAE7OaBO%2BFZXvnaqQ%3D%3D";
+    let stream = world.request(0, Method::Get, query, b"");
+    assert_eq!(world.body(stream).as_deref(), Some("1616140317555161061"));
+    // A signature over the Token alone opens nothing here.
+    let query = query.replace("msg_signature=5c", "msg_signature=6c");
+    let stream = world.request(0, Method::Get, &query, b"");
+    assert_eq!(world.status(stream), Some(403));
+}

@@ -53,6 +53,9 @@ pub(crate) fn env(name: &str) -> Option<String> {
         "TOKEN" => Some(TOKEN.to_owned()),
         "KEY" => Some(KEY.to_owned()),
         "SECRET" => Some("the app secret".to_owned()),
+        // WeCom's published sample.
+        "WECOM_TOKEN" => Some("QDG6eK".to_owned()),
+        "WECOM_KEY" => Some("jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C".to_owned()),
         _ => None,
     }
 }
