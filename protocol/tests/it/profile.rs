@@ -439,3 +439,16 @@ fn one_user_of_wecom_follows_two_applications_in_one_second() {
     };
     assert_ne!(identity(&follow("1")), identity(&follow("2")));
 }
+
+#[test]
+fn a_section_of_any_length_is_read_to_its_end() {
+    for len in (0..8).chain(56..80).chain([811, 812, 4000]) {
+        for odd in ["", "]", "]]", "]>", "] ]>", "é", "]]]"] {
+            for at in [0, len / 2, len] {
+                let text = format!("{}{odd}{}", "a".repeat(at), "b".repeat(len - at));
+                leaf(&format!("<![CDATA[{text}]]>"), &text);
+                leaf(&format!(" <![CDATA[{text}]]> "), &text);
+            }
+        }
+    }
+}

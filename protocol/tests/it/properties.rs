@@ -65,6 +65,11 @@ fn xml_soup() -> impl Strategy<Value = String> {
     let whole = prop::sample::select(vec![
         "<a/>",
         "<b x='1'/>",
+        "<c>w0rd</c>",
+        "<c></c>",
+        "<c>two words</c>",
+        "<c><![CDATA[ y]] ]]></c>",
+        "<c><![CDATA[much, more than sixty four bytes of text 你好 with a ] in it, and another ]] here]]></c>",
         "&amp;",
         "&lt;",
         "&#65;",

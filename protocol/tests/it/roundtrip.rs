@@ -124,7 +124,7 @@ fn number_said(literal: String, typed: Value, how: u8) -> Said {
         1 => cdata(&literal),
         _ => format!(" {literal}\n"),
     };
-    let json = if how % 2 == 0 {
+    let json = if how.is_multiple_of(2) {
         literal
     } else {
         quoted(&literal)

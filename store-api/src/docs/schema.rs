@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use weir_protocol::kinds::{Carrier, schema};
 
 use super::{CARRIERS, kinds, prefix, type_of};
-use crate::TYPE_USER_SNAPSHOT;
+use crate::{ASK_USER, TYPE_USER_SNAPSHOT};
 
 /// The schema of one `type` of event.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,6 +96,11 @@ pub(super) fn attributes() -> Vec<(&'static str, Value, &'static str)> {
             json!({"const": "application/json"}),
             "`application/json`.",
         ),
+        (
+            "weirask",
+            json!({"const": ASK_USER}),
+            "An extension: `user` asks the store what it knows of the user, for a rule that depends on it. Absent mostly.",
+        ),
         ("data", json!(true), "Below."),
     ]
 }
@@ -117,10 +122,11 @@ pub(super) const RECEIVED: &str = "When the gateway had the push complete, in Un
 fn event(name: &str, doc: &str, kind: &Value, data: &Value) -> Value {
     let mut schema = object(&attributes());
     let required = schema["required"].as_array_mut();
-    // The one attribute that an event may lack.
-    required
-        .expect("`object` makes it a list")
-        .retain(|name| name != "subject");
+    required.expect("`object` makes it a list").retain(|name| {
+        !["subject", "weirask"]
+            .iter()
+            .any(|optional| name == optional)
+    });
     schema["properties"]["type"] = kind.clone();
     schema["properties"]["data"] = data.clone();
     json!({

@@ -190,6 +190,11 @@ fn a_schema_tells_right_from_wrong() {
     let mut without_subject = right.clone();
     without_subject.as_object_mut().unwrap().remove("subject");
     assert!(schema.is_valid(&without_subject));
+    let mut asking = right.clone();
+    asking["weirask"] = json!("user");
+    assert!(schema.is_valid(&asking));
+    asking["weirask"] = json!("everything");
+    assert!(!schema.is_valid(&asking));
     let mut lacking = right.clone();
     lacking["data"]["push"]
         .as_object_mut()
