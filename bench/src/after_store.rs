@@ -12,7 +12,7 @@ use weir_testbed::programs::Store;
 
 use crate::Options;
 use crate::cores::cpu_time;
-use crate::edge::{Ack, Edge, Ground};
+use crate::edge::{Ack, Edge, Ground, Load};
 use crate::load::{self, Outcome, Pace};
 use crate::pushes::{Expected, Maker, Mode};
 use crate::report::{self, Figure, median};
@@ -81,7 +81,13 @@ pub(crate) fn run(
     let dir = ground.layout.scratch("bench", "store")?;
     let mut store = Store::start(&program, &dir, ([127, 0, 0, 1], 0).into())?;
     let module = ground.layout.built_wasm()?;
-    let edge = ground.weir(&module, Mode::Plain, Ack::AfterStore, store.address())?;
+    let edge = ground.weir(
+        &module,
+        Mode::Plain,
+        Ack::AfterStore,
+        Load::AsIs,
+        store.address(),
+    )?;
     let store_pid = store.process().pid();
     let mut slice = |count: usize, pace| slice(&edge, (&store, store_pid), maker, count, pace);
 

@@ -14,15 +14,22 @@ use crate::sink::Sink;
 
 /// Largest module, bytes.
 const MODULE_BYTES: f64 = 500_000.0;
+/// Longest reading of a configuration with 1,000 accounts, milliseconds.
+const CONFIGURED_MS: f64 = 100.0;
 /// Longest start, seconds.
 const READY_S: f64 = 1.0;
 
 /// Ratios of pushes per CPU second: a name, what is divided by what, and what the ratio must be at least.
-const RATIOS: [(&str, &str, f64); 6] = [
+const RATIOS: [(&str, &str, f64); 10] = [
     ("weir_plain", "direct_buf", 0.55),
     ("weir_encrypted", "direct_buf_encrypted", 0.45),
     ("weir_encrypted", "direct_buf", 0.45),
     ("weir_half_copies", "weir_plain", 1.0),
+    // At most 1.1 times the cost, and 1.05.
+    ("weir_10_rules", "weir_1_rule", 0.909),
+    ("weir_1000_rules", "weir_1_rule", 0.909),
+    ("weir_10000_rules", "weir_1_rule", 0.909),
+    ("weir_1000_accounts", "weir_plain", 0.952),
     ("weir_plain", "native_plain", 1.6),
     ("weir_encrypted", "native_encrypted", 1.3),
 ];
@@ -202,6 +209,13 @@ fn figures(layout: &Layout, contenders: &[Contender]) -> Result<Vec<Figure>> {
         module as f64,
         MODULE_BYTES,
     ));
+    if let Some(ms) = find("weir_1000_accounts").and_then(|crowd| crowd.edge.configured_ms) {
+        figures.push(Figure::at_most(
+            "1,000 accounts: configured in, ms",
+            ms as f64,
+            CONFIGURED_MS,
+        ));
+    }
     if let Some(weir) = find("weir_encrypted").or_else(|| find("weir_plain")) {
         figures.push(Figure::at_most(
             "Envoy ready after, s (one core)",

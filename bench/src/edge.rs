@@ -31,6 +31,17 @@ pub(crate) enum Ack {
     AfterStore,
 }
 
+/// How much the configuration holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// What `envoy.yaml` has.
+    AsIs,
+    /// So many rules that look for a word anywhere in a text, and then one that answers.
+    Rules(usize),
+    /// So many accounts; the pushes are for one in the middle.
+    Accounts(usize),
+}
+
 /// What every edge stands on.
 #[derive(Debug)]
 pub(crate) struct Ground<'l> {
@@ -51,6 +62,8 @@ pub(crate) struct Edge {
     pub(crate) address: SocketAddr,
     /// From Envoy's start to its readiness, the module's compilation included.
     pub(crate) ready_after: Duration,
+    /// How long a worker took to read its configuration, milliseconds, as the plugin logged it; the longest.
+    pub(crate) configured_ms: Option<u64>,
 }
 
 impl<'l> Ground<'l> {
@@ -95,11 +108,15 @@ impl<'l> Ground<'l> {
         module: &Path,
         mode: Mode,
         ack: Ack,
+        load: Load,
         store: SocketAddr,
     ) -> Result<Edge> {
         let mut bootstrap = self.bootstrap(store)?;
         bootstrap.wasm_file(module)?;
-        bootstrap.plugin(|plugin| configure(plugin, mode, ack))?;
+        bootstrap.plugin(|plugin| {
+            configure(plugin, mode, ack);
+            fill(plugin, load);
+        })?;
         self.start("weir", &bootstrap, None)
     }
 
@@ -166,6 +183,7 @@ impl<'l> Ground<'l> {
             envoy,
             _behind: behind,
             ready_after,
+            configured_ms: configured_ms(&dir)?,
         })
     }
 }
@@ -175,6 +193,16 @@ impl Edge {
     pub(crate) fn cpu_time(&self) -> Result<Duration> {
         self.pids.iter().copied().map(cpu_time).sum()
     }
+}
+
+/// What the plugin's log says of reading the configuration.
+fn configured_ms(dir: &Path) -> Result<Option<u64>> {
+    let log = fs::read_to_string(dir.join("envoy.log"))?;
+    let times = log.lines().filter_map(|line| {
+        let (_, rest) = line.split_once("weir: configured ")?;
+        rest.rsplit_once("ms=")?.1.trim().parse().ok()
+    });
+    Ok(times.max())
 }
 
 /// Nothing listens there; nothing is sent there either.
@@ -193,6 +221,38 @@ fn configure(plugin: &mut Value, mode: Mode, ack: Ack) {
         Ack::AfterStore => "after_store",
     }
     .into();
+}
+
+fn fill(plugin: &mut Value, load: Load) {
+    match load {
+        Load::AsIs => {}
+        Load::Rules(count) => {
+            let rules = &mut plugin["accounts"][0]["rules"];
+            let answer = (rules.as_array().into_iter().flatten())
+                .find(|rule| rule["when"]["message"] == "text")
+                .cloned();
+            *rules = (1..count)
+                .map(|n| {
+                    let word = format!("约{n}号");
+                    json!({ "when": { "keyword": { "contains": word } }, "reply": "none" })
+                })
+                .chain(answer)
+                .collect();
+        }
+        Load::Accounts(count) => {
+            let one = plugin["accounts"][0].clone();
+            let others = (1..count).map(|n| {
+                let mut other = one.clone();
+                other["name"] = format!("other{n}").into();
+                other["path"] = format!("/wechat/other{n}").into();
+                other["appid"] = format!("wx{n:016x}").into();
+                other
+            });
+            let mut accounts: Vec<Value> = others.collect();
+            accounts.insert(accounts.len() / 2, one);
+            plugin["accounts"] = accounts.into();
+        }
+    }
 }
 
 /// Puts another filter in the place of Weir, or none.

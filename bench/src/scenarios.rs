@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::edge::{Ack, DIRECT_BODY, Edge, Ground};
+use crate::edge::{Ack, DIRECT_BODY, Edge, Ground, Load};
 use crate::load::{self, Pace};
 use crate::pushes::{Expected, Maker, Mode, Requests};
 use crate::sink::Sink;
@@ -31,59 +31,89 @@ pub(crate) struct Scenario {
     answers: Answers,
     pub(crate) mode: Mode,
     copies: bool,
+    load: Load,
+}
+
+impl Scenario {
+    const fn new(name: &'static str, what: &'static str, answers: Answers, mode: Mode) -> Self {
+        Self {
+            name,
+            what,
+            answers,
+            mode,
+            copies: false,
+            load: Load::AsIs,
+        }
+    }
+
+    /// Weir in plain mode with a configuration of this size.
+    const fn with(name: &'static str, what: &'static str, load: Load) -> Self {
+        let mut scenario = Self::new(name, what, Answers::Weir, Mode::Plain);
+        scenario.load = load;
+        scenario
+    }
 }
 
 /// All of them.
-pub(crate) const SCENARIOS: [Scenario; 7] = [
+pub(crate) const SCENARIOS: [Scenario; 12] = [
+    Scenario::new(
+        "direct_buf",
+        "Envoy alone: buffer filter, direct_response; the body of a plain push",
+        Answers::Direct,
+        Mode::Plain,
+    ),
+    Scenario::new(
+        "direct_buf_encrypted",
+        "the same with the body of an encrypted push",
+        Answers::Direct,
+        Mode::Encrypted,
+    ),
+    Scenario::new(
+        "weir_plain",
+        "Weir, plain mode, distinct pushes, ack at_once",
+        Answers::Weir,
+        Mode::Plain,
+    ),
+    Scenario::new(
+        "weir_encrypted",
+        "Weir, encrypted mode, replies encrypted",
+        Answers::Weir,
+        Mode::Encrypted,
+    ),
     Scenario {
-        name: "direct_buf",
-        what: "Envoy alone: buffer filter, direct_response; the body of a plain push",
-        answers: Answers::Direct,
-        mode: Mode::Plain,
-        copies: false,
-    },
-    Scenario {
-        name: "direct_buf_encrypted",
-        what: "the same with the body of an encrypted push",
-        answers: Answers::Direct,
-        mode: Mode::Encrypted,
-        copies: false,
-    },
-    Scenario {
-        name: "weir_plain",
-        what: "Weir, plain mode, distinct pushes, ack at_once",
-        answers: Answers::Weir,
-        mode: Mode::Plain,
-        copies: false,
-    },
-    Scenario {
-        name: "weir_encrypted",
-        what: "Weir, encrypted mode, replies encrypted",
-        answers: Answers::Weir,
-        mode: Mode::Encrypted,
-        copies: false,
-    },
-    Scenario {
-        name: "weir_half_copies",
-        what: "Weir, plain mode, every push sent twice",
-        answers: Answers::Weir,
-        mode: Mode::Plain,
         copies: true,
+        ..Scenario::new(
+            "weir_half_copies",
+            "Weir, plain mode, every push sent twice",
+            Answers::Weir,
+            Mode::Plain,
+        )
     },
-    Scenario {
-        name: "native_plain",
-        what: "Envoy in front of a native server that does the same, plain mode, both on one core",
-        answers: Answers::Native,
-        mode: Mode::Plain,
-        copies: false,
-    },
-    Scenario {
-        name: "native_encrypted",
-        what: "the same in encrypted mode",
-        answers: Answers::Native,
-        mode: Mode::Encrypted,
-        copies: false,
-    },
+    Scenario::with("weir_1_rule", "Weir, plain mode, one rule", Load::Rules(1)),
+    Scenario::with(
+        "weir_10_rules",
+        "the same after nine rules that look for words",
+        Load::Rules(10),
+    ),
+    Scenario::with("weir_1000_rules", "after 999 such", Load::Rules(1_000)),
+    Scenario::with("weir_10000_rules", "after 9,999 such", Load::Rules(10_000)),
+    Scenario::with(
+        "weir_1000_accounts",
+        "Weir, plain mode, one account of a thousand",
+        Load::Accounts(1_000),
+    ),
+    Scenario::new(
+        "native_plain",
+        "Envoy in front of a native server that does the same, plain mode, both on one core",
+        Answers::Native,
+        Mode::Plain,
+    ),
+    Scenario::new(
+        "native_encrypted",
+        "the same in encrypted mode",
+        Answers::Native,
+        Mode::Encrypted,
+    ),
 ];
 
 /// What one slice gave.
@@ -118,7 +148,7 @@ impl Scenario {
     pub(crate) fn start(&self, ground: &Ground<'_>, module: &Path, sink: &Sink) -> Result<Edge> {
         match self.answers {
             Answers::Direct => ground.direct(),
-            Answers::Weir => ground.weir(module, self.mode, Ack::AtOnce, sink.address()),
+            Answers::Weir => ground.weir(module, self.mode, Ack::AtOnce, self.load, sink.address()),
             Answers::Native => ground.native(self.mode, sink.address()),
         }
         .with_context(|| format!("{} does not start", self.name))

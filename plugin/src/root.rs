@@ -88,6 +88,7 @@ impl Context for Root {
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
+        let began_ms = host::mono_ms();
         let document = host::configuration(size);
         let config = match weir_config::parse(&document, &|name| std::env::var(name).ok()) {
             Ok(config) => config,
@@ -111,7 +112,17 @@ impl RootContext for Root {
             );
             return false;
         }
+        let accounts = config.accounts().count();
+        let rules: usize = config
+            .accounts()
+            .map(|(_, account)| account.rules.len())
+            .sum();
         let worker = Rc::new(Worker::new(self.id, queue, Rc::new(config)));
+        let ms = host::mono_ms().saturating_sub(began_ms);
+        host::log(
+            Level::Info,
+            &format!("weir: configured accounts={accounts} rules={rules} ms={ms}"),
+        );
         contexts::serve(self.id, worker.clone());
         self.worker = Some(worker);
         true

@@ -67,6 +67,11 @@ fn every_scenario_runs_with_the_right_answers_and_no_event_missing() -> Result<(
             ("weir_plain", 600, 600),
             ("weir_encrypted", 600, 600),
             ("weir_half_copies", 600, 300),
+            ("weir_1_rule", 600, 600),
+            ("weir_10_rules", 600, 600),
+            ("weir_1000_rules", 600, 600),
+            ("weir_10000_rules", 600, 600),
+            ("weir_1000_accounts", 600, 600),
             ("native_plain", 600, 600),
             ("native_encrypted", 600, 600),
         ]
