@@ -1,11 +1,10 @@
 //! Turns a document into what it means.
 
-use std::collections::HashSet;
-
 use serde_json::Value;
 use weir_engine::config::{
     Account, AccountKind, Ack, Config, Limits, Mode, Peer, Secret, Store, is_appid,
 };
+use weir_engine::fold::FoldMap;
 use weir_protocol::aes_key::EncodingAesKey;
 use weir_protocol::push::Format;
 use weir_protocol::signature::Token;
@@ -26,17 +25,17 @@ pub(crate) fn read_document(
     let after_store = store.as_ref().is_none_or(|s| s.ack == Ack::AfterStore);
     let nodes = root.field("accounts");
     let mut accounts: Vec<Account> = Vec::new();
-    let (mut paths, mut names) = (HashSet::new(), HashSet::new());
+    let (mut paths, mut names) = (FoldMap::default(), FoldMap::default());
     for node in nodes.items() {
         let Some(account) = read_account(&node, env, after_store) else {
             continue;
         };
         let path = &account.path;
-        if !paths.insert(path.clone()) {
+        if paths.insert(path.clone(), ()).is_some() {
             node.wrong(format!("the path {path} is taken by another account"));
         }
         let name = &account.name;
-        if !names.insert(name.clone()) {
+        if names.insert(name.clone(), ()).is_some() {
             node.wrong(format!("the name {name} is taken by another account"));
         }
         if let Some((before, after)) = &account.authorizers_path {

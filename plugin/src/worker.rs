@@ -1,10 +1,10 @@
 //! The engine of one root context, and the loop that drives it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use weir_engine::config::Config;
+use weir_engine::fold::FoldMap;
 use weir_engine::time::Now;
 use weir_engine::{Call, CallOutcome, Effect, Engine, Env, Input, LogLevel, Random, StreamId};
 
@@ -26,7 +26,7 @@ struct State {
     random: Pool,
     meter: Meter,
     /// The host's numbers of the calls in flight.
-    calls: HashMap<u32, Call>,
+    calls: FoldMap<u32, Call>,
 }
 
 /// On whose behalf the host has called us, and so what we may ask it now.
@@ -52,7 +52,7 @@ impl Worker {
             engine,
             random,
             meter: Meter::default(),
-            calls: HashMap::new(),
+            calls: FoldMap::default(),
         };
         Self {
             root,
