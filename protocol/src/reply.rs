@@ -2,7 +2,7 @@
 //!
 //! A reply swaps the parties: it goes *to* the user, *from* the account. `success` and the empty body mean "no reply"
 //! and are never encrypted. Anything WeChat cannot read makes it show the user a fault notice, so a text that would be
-//! blank, or news without articles, is sent as `success`.
+//! blank, news without articles, or media without an id, is sent as `success`.
 //!
 //! Out of scope: how many articles an answer may have (one to a message, eight to an event: WeChat drops the rest).
 //!
@@ -94,7 +94,11 @@ impl Reply<'_> {
             Self::None | Self::Empty => true,
             Self::Text { content } => is_blank(content),
             Self::News { articles } => articles.is_empty(),
-            _ => false,
+            Self::Image { media_id } | Self::Voice { media_id } | Self::Video { media_id, .. } => {
+                is_blank(media_id)
+            }
+            Self::Music { thumb_media_id, .. } => is_blank(thumb_media_id),
+            Self::TransferCustomerService { .. } => false,
         }
     }
 

@@ -164,6 +164,176 @@ fn what_would_show_the_user_a_fault_notice_is_sent_as_success() {
     }
 }
 
+/// Every kind of reply, with something in it.
+fn all(text: &'static str) -> Vec<Reply<'static>> {
+    let some = || Some(Cow::Borrowed(text));
+    vec![
+        Reply::Text {
+            content: text.into(),
+        },
+        Reply::Image {
+            media_id: text.into(),
+        },
+        Reply::Voice {
+            media_id: text.into(),
+        },
+        Reply::Video {
+            media_id: text.into(),
+            title: some(),
+            description: some(),
+        },
+        Reply::Music {
+            title: some(),
+            description: some(),
+            music_url: some(),
+            hq_music_url: some(),
+            thumb_media_id: text.into(),
+        },
+        Reply::News {
+            articles: vec![Article {
+                title: text.into(),
+                description: text.into(),
+                pic_url: text.into(),
+                url: text.into(),
+            }]
+            .into(),
+        },
+        Reply::TransferCustomerService { kf_account: some() },
+    ]
+}
+
+/// What WeChat's pages show: no declaration, nothing between elements, texts in CDATA, numbers bare.
+#[test]
+fn a_reply_looks_as_wechats_own_samples_do() {
+    for reply in all("x") {
+        let body = encode(&reply, Format::Xml);
+        let kind = reply.msg_type().unwrap();
+        let head = format!(
+            "<xml><ToUserName><![CDATA[oAbCdEf0123456789GhIjKlMnOpQ]]></ToUserName><FromUserName><![CDATA[gh_0a1b2c3d4e5f]]></FromUserName><CreateTime>1714112446</CreateTime><MsgType><![CDATA[{kind}]]></MsgType>"
+        );
+        let rest = body.strip_prefix(&head).unwrap_or_else(|| panic!("{body}"));
+        let rest = rest
+            .strip_suffix("</xml>")
+            .unwrap_or_else(|| panic!("{body}"));
+        let rest = rest.replace("<![CDATA[x]]>", "");
+        let rest = rest.replace("<ArticleCount>1</ArticleCount>", "");
+        assert!(!rest.contains(['x', '1', ' ', '\n', '!']), "{rest}");
+    }
+    let music = encode(&all("x")[4], Format::Xml);
+    assert!(
+        music.contains("<MusicUrl>") && music.contains("<HQMusicUrl>"),
+        "{music}"
+    );
+}
+
+/// The official example.
+#[test]
+fn a_reply_in_json_has_the_same_keys_a_number_for_the_time_and_raw_utf8() {
+    let body = encode(
+        &Reply::Text {
+            content: "你好😀".into(),
+        },
+        Format::Json,
+    );
+    assert_eq!(
+        body,
+        r#"{"ToUserName":"oAbCdEf0123456789GhIjKlMnOpQ","FromUserName":"gh_0a1b2c3d4e5f","CreateTime":1714112446,"MsgType":"text","Content":"你好😀"}"#
+    );
+}
+
+#[test]
+fn what_has_no_media_is_no_reply() {
+    for blank in ["", " \n", "\u{1}\u{fffe}"] {
+        for reply in all(blank) {
+            let expected = match reply.msg_type() {
+                Some("news" | "transfer_customer_service") => continue,
+                _ => "success",
+            };
+            assert!(reply.is_silent(), "{reply:?}");
+            assert_eq!(encode(&reply, Format::Xml), expected, "{reply:?}");
+            assert_eq!(encode(&reply, Format::Json), expected, "{reply:?}");
+        }
+    }
+    assert!(all("x").iter().all(|reply| !reply.is_silent()));
+}
+
+#[test]
+fn markup_of_texts_goes_out_as_it_is() {
+    for content in [
+        "<a href=\"https://example.com/?a=1&b=2\">here</a>",
+        "<a href=\"http://fallback\" data-miniprogram-appid=\"wx1\" data-miniprogram-path=\"pages/index?x=1\">go</a>",
+        "<a href=\"weixin://bizmsgmenu?msgmenucontent=yes&msgmenuid=7\">yes</a>",
+        "first\nsecond\r\n\tthird",
+        "/:ok /::)",
+    ] {
+        let reply = Reply::Text {
+            content: content.into(),
+        };
+        let xml = encode(&reply, Format::Xml);
+        assert!(
+            xml.contains(&format!("<Content><![CDATA[{content}]]></Content>")),
+            "{xml}"
+        );
+        let json: Value = serde_json::from_str(&encode(&reply, Format::Json)).unwrap();
+        assert_eq!(json["Content"], content);
+    }
+}
+
+#[test]
+fn every_character_that_xml_forbids_is_left_out_everywhere_and_no_other() {
+    let forbidden = |char: char| matches!(char, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
+    let odd: Vec<char> = ('\0'..='\u{ff}')
+        .chain('\u{d700}'..='\u{e0ff}')
+        .chain('\u{fd00}'..='\u{1000f}')
+        .chain(['\u{1fffe}', '\u{1ffff}', '\u{10ffff}'])
+        .collect();
+    for char in odd {
+        let text: &'static str = format!("a{char}b").leak();
+        let expected = if forbidden(char) { "ab" } else { text };
+        for reply in all(text) {
+            let json = encode(&reply, Format::Json);
+            let json: Value =
+                serde_json::from_str(&json).unwrap_or_else(|e| panic!("{char:?}: {e}"));
+            let mut open = vec![json];
+            let mut seen = 0;
+            while let Some(value) = open.pop() {
+                match value {
+                    Value::Object(fields) => {
+                        open.extend(fields.into_iter().map(|(_, value)| value))
+                    }
+                    Value::Array(items) => open.extend(items),
+                    Value::String(text) if text.starts_with('a') => {
+                        assert_eq!(text, expected, "{char:?}");
+                        seen += 1;
+                    }
+                    _ => {}
+                }
+            }
+            assert!(seen > 0, "{reply:?}");
+            let xml = encode(&reply, Format::Xml);
+            assert!(roxmltree::Document::parse(&xml).is_ok(), "{char:?}: {xml}");
+            assert_eq!(xml.contains(char), !forbidden(char), "{char:?}: {xml}");
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_section_may_be_where_a_text_is_cut() {
+    for before in 2040..=2049 {
+        let content = "a".repeat(before) + "]]>" + &"b".repeat(9);
+        let reply = Reply::Text {
+            content: content.as_str().into(),
+        };
+        let body = encode(&reply, Format::Xml);
+        let document = roxmltree::Document::parse(&body).unwrap();
+        assert_eq!(
+            read_xml(document.root_element())["Content"],
+            content[..2048],
+            "{before}"
+        );
+    }
+}
+
 #[test]
 fn a_text_is_cut_at_2048_bytes_between_two_characters() {
     let content = |text: String| {
