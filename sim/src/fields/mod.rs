@@ -69,6 +69,45 @@ impl Value {
     }
 }
 
+impl Value {
+    /// What a step of a path leads to: made if it is not there, in place of a leaf if need be.
+    fn child(&mut self, step: &str) -> Option<&mut Self> {
+        if step.is_empty() {
+            return None;
+        }
+        let index = step.parse::<usize>().ok();
+        if let Self::Text(_) | Self::Number(_) = self {
+            *self = match index {
+                Some(_) => Self::List(Vec::new()),
+                None => Self::Fields(Fields::new()),
+            };
+        }
+        match (self, index) {
+            (Self::Fields(fields), _) => Some(fields.slot(step)),
+            (Self::List(items), Some(index)) => {
+                if index == items.len() {
+                    items.push(Self::Text(String::new()));
+                }
+                items.get_mut(index)
+            }
+            (Self::List(items), None) => {
+                if items.is_empty() {
+                    items.push(Self::Fields(Fields::new()));
+                }
+                items.first_mut()?.child(step)
+            }
+            (Self::Text(_) | Self::Number(_), _) => None,
+        }
+    }
+}
+
+/// Not a path of [`Fields::set_at`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no path to a field: names and places in lists, counted from 0, with dots between"
+)]
+pub struct BadPath(String);
+
 impl Fields {
     /// None yet.
     pub fn new() -> Self {
@@ -99,6 +138,45 @@ impl Fields {
         let mut inner = Self::new();
         inner.push_at(rest, value);
         self.push(head, inner);
+    }
+
+    /// Sets the leaf under a dotted path. What is there is replaced, also a whole object or list; what is missing on the way is
+    /// made. A number is a place in a list, `List.0.TemplateId`, and one past the end makes a new item; without a
+    /// number the first item is meant.
+    ///
+    /// # Errors
+    /// [`BadPath`]: the path is no path, or leaves a gap in a list.
+    pub fn set_at(&mut self, path: &str, value: impl Into<Value>) -> Result<(), BadPath> {
+        let bad = || BadPath(path.to_owned());
+        let mut steps = path.split('.');
+        let name = steps
+            .next()
+            .filter(|name| !name.is_empty())
+            .ok_or_else(bad)?;
+        let steps: Vec<&str> = steps.collect();
+        let mut slot = self.slot(name);
+        for step in steps {
+            slot = slot.child(step).ok_or_else(bad)?;
+        }
+        *slot = value.into();
+        Ok(())
+    }
+
+    /// Takes every value of that name out. Whether there was one.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let before = self.0.len();
+        self.0.retain(|(n, _)| n != name);
+        self.0.len() < before
+    }
+
+    /// The first value of that name, made if there is none.
+    fn slot(&mut self, name: &str) -> &mut Value {
+        let at = self.0.iter().position(|(n, _)| n == name);
+        let at = at.unwrap_or_else(|| {
+            self.push(name, "");
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
     }
 
     /// The first value of that name.
@@ -187,6 +265,33 @@ mod tests {
         assert_eq!(read.text("MsgId"), Some("24000000000000001"));
         assert_eq!(read.text("Info.Type"), Some("qrcode"));
         assert_eq!(read.all("List").len(), 2);
+    }
+
+    #[test]
+    fn a_leaf_is_set_by_its_path_and_the_way_is_made() {
+        let mut fields = sample();
+        for (path, value) in [
+            ("Content", "new"),
+            ("Info.Type", "barcode"),
+            ("Info.New.Deep", "x"),
+            ("List.1.Id", "two"),
+            ("List.2.Id", "three"),
+            ("List.Name", "first"),
+            ("Fresh.0.A", "1"),
+            ("Fresh.1.A", "2"),
+        ] {
+            fields.set_at(path, value).unwrap();
+        }
+        assert_eq!(
+            fields.to_json(),
+            r#"{"Content":"new","MsgId":24000000000000001,"Info":{"Type":"barcode","Count":2,"New":{"Deep":"x"}},"#.to_owned()
+                + r#""List":[{"Id":"1","Name":"first"},{"Id":"two"},{"Id":"three"}],"Fresh":[{"A":"1"},{"A":"2"}]}"#
+        );
+        for path in ["", ".", "a.", ".a", "List.9.Id", "a..b"] {
+            assert!(fields.set_at(path, "x").is_err(), "{path:?}");
+        }
+        assert!(fields.remove("Info"));
+        assert!(!fields.remove("Info"));
     }
 
     #[test]
