@@ -3,15 +3,21 @@
 //! | command | does |
 //! |---|---|
 //! | [`validate`] | says whether a configuration would be taken, and points at what is wrong |
+//! | [`trigger`] | sends a push as WeChat does, and says what WeChat would make of the answer |
 //! | [`schema`] | prints JSON Schemas |
 //!
 //! The binary is a line around [`run`]. Everything here is native: nothing of it is in the module that Envoy loads.
 
+pub mod account;
+pub mod config_file;
 pub mod environment;
 pub mod finding;
+pub mod push;
 pub mod schema;
 pub mod source;
+pub mod target;
 pub mod term;
+pub mod trigger;
 pub mod validate;
 
 use std::process::ExitCode;
@@ -36,6 +42,8 @@ Exit codes: 0 all is right, 1 what was checked or tried is wrong, 2 it could not
 enum Command {
     /// Check a configuration: Weir's own, or a whole envoy.yaml
     Validate(validate::ValidateArgs),
+    /// Send a push as WeChat does, and see what comes of it
+    Trigger(Box<trigger::TriggerArgs>),
     /// Print the JSON Schema of what Weir reads and writes
     Schema(schema::SchemaArgs),
 }
@@ -61,6 +69,7 @@ impl Outcome {
 pub async fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Validate(args) => validate::run(&args),
+        Command::Trigger(args) => trigger::run(&args).await,
         Command::Schema(args) => schema::run(&args),
     };
     match outcome {

@@ -1,5 +1,7 @@
 //! The built `weir`, run as people run it; what it prints is judged by its sentences.
 
+mod gateway;
 mod schema;
+mod trigger;
 mod validate;
 mod weir;
