@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`validate`] | says whether a configuration would be taken, and points at what is wrong |
 //! | [`trigger`] | sends a push as WeChat does, and says what WeChat would make of the answer |
+//! | [`replay`] | sends recorded pushes again |
 //! | [`schema`] | prints JSON Schemas |
 //!
 //! The binary is a line around [`run`]. Everything here is native: nothing of it is in the module that Envoy loads.
@@ -13,6 +14,7 @@ pub mod config_file;
 pub mod environment;
 pub mod finding;
 pub mod push;
+pub mod replay;
 pub mod schema;
 pub mod source;
 pub mod target;
@@ -44,6 +46,8 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Send a push as WeChat does, and see what comes of it
     Trigger(Box<trigger::TriggerArgs>),
+    /// Send recorded pushes again
+    Replay(Box<replay::ReplayArgs>),
     /// Print the JSON Schema of what Weir reads and writes
     Schema(schema::SchemaArgs),
 }
@@ -70,6 +74,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Validate(args) => validate::run(&args),
         Command::Trigger(args) => trigger::run(&args).await,
+        Command::Replay(args) => replay::run(&args).await,
         Command::Schema(args) => schema::run(&args),
     };
     match outcome {
