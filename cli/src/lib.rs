@@ -5,6 +5,7 @@
 //! | [`validate`] | says whether a configuration would be taken, and points at what is wrong |
 //! | [`trigger`] | sends a push as WeChat does, and says what WeChat would make of the answer |
 //! | [`replay`] | sends recorded pushes again |
+//! | [`import`] | makes rules of what the console answered |
 //! | [`schema`] | prints JSON Schemas |
 //!
 //! The binary is a line around [`run`]. Everything here is native: nothing of it is in the module that Envoy loads.
@@ -13,6 +14,7 @@ pub mod account;
 pub mod config_file;
 pub mod environment;
 pub mod finding;
+pub mod import;
 pub mod push;
 pub mod replay;
 pub mod schema;
@@ -48,6 +50,8 @@ enum Command {
     Trigger(Box<trigger::TriggerArgs>),
     /// Send recorded pushes again
     Replay(Box<replay::ReplayArgs>),
+    /// Make rules of what WeChat's console answered
+    Import(Box<import::ImportArgs>),
     /// Print the JSON Schema of what Weir reads and writes
     Schema(schema::SchemaArgs),
 }
@@ -75,6 +79,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Validate(args) => validate::run(&args),
         Command::Trigger(args) => trigger::run(&args).await,
         Command::Replay(args) => replay::run(&args).await,
+        Command::Import(args) => import::run(&args).await,
         Command::Schema(args) => schema::run(&args),
     };
     match outcome {

@@ -1,6 +1,7 @@
 //! The built `weir`, run as people run it; what it prints is judged by its sentences.
 
 mod gateway;
+mod import;
 mod replay;
 mod schema;
 mod trigger;
