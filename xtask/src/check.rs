@@ -38,6 +38,15 @@ pub(crate) fn check(layout: &Layout) -> Result<()> {
                 .args(["--", "-D", "warnings"]),
         )
     })?;
+    say::timed("clippy for the fuzzer's programs", || {
+        cargo::run(
+            cargo::cargo(layout)
+                .args(["clippy", "--package", "weir-fuzz", "--bins"])
+                // libFuzzer itself is left out: it would need a C++ compiler.
+                .args(["--features", "libfuzzer"])
+                .args(["--", "-D", "warnings"]),
+        )
+    })?;
     say::timed("clippy for the plugin's target", || {
         cargo::ensure_wasm_target(layout)?;
         cargo::run(

@@ -6,6 +6,7 @@
 mod bench;
 mod cargo;
 mod check;
+mod fuzz;
 mod run;
 mod say;
 mod test;
@@ -33,6 +34,13 @@ cargo xtask <command>
         Build target/weir.wasm, the module that Envoy loads.
   bench [<arguments of weir-bench>]
         Measure; the arguments are passed on (try `cargo xtask bench --help`).
+  fuzz TARGET|--all SECONDS [--jobs N] [--record]
+        libFuzzer on a target of fuzz/ (xml, json, bounds, decrypt, query, rules, config). Needs a C++ compiler.
+        --record         write the result into fuzz/LEDGER.md
+  fuzz --minimise TARGET|--all
+        What was found becomes the committed corpus, as small as it goes.
+  fuzz --replay
+        The committed corpora, without libFuzzer; `test` does it too.
   help
         This text.
 
@@ -61,6 +69,7 @@ fn command(mut arguments: Vec<String>) -> Result<()> {
         "check" => no_arguments(&name, &arguments).and_then(|()| check::check(&layout)),
         "wasm" => no_arguments(&name, &arguments).and_then(|()| wasm::build(&layout)),
         "bench" => bench::bench(&layout, &arguments),
+        "fuzz" => fuzz::fuzz(&layout, &fuzz::Options::parse(&arguments)?),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())
