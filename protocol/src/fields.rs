@@ -74,6 +74,10 @@ impl Value<'_> {
         }
     }
 
+    pub(crate) fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+
     /// The field of this name, when this is an object.
     pub fn get(&self, name: &str) -> Option<&Self> {
         match self {

@@ -155,22 +155,30 @@ impl<'a> Push<'a> {
     /// Which field says of what kind it is.
     #[must_use]
     pub fn carrier(&self) -> Carrier {
-        match self.event() {
-            _ if self.info_type().is_some() => Carrier::Component,
-            Some(_) => Carrier::Event,
-            None => Carrier::Message,
-        }
+        self.named().0
     }
 
     /// What is known about its kind.
     #[must_use]
     pub fn known(&self) -> Option<&'static PushKind> {
-        let carrier = self.carrier();
-        carrier.kind(match carrier {
-            Carrier::Message => self.msg_type(),
-            Carrier::Event => self.event().unwrap_or_default(),
-            Carrier::Component => self.info_type().unwrap_or_default(),
-        })
+        let (carrier, name) = self.named();
+        carrier.kind(name)
+    }
+
+    /// Which field says of what kind it is, and what it says.
+    fn named(&self) -> (Carrier, &str) {
+        match (self.info_type(), self.event()) {
+            (Some(info_type), _) => (Carrier::Component, info_type),
+            (None, Some(event)) => (Carrier::Event, event),
+            (None, None) => (Carrier::Message, self.msg_type()),
+        }
+    }
+
+    /// Its own fields as far as they are known, and those that all of its sort may have.
+    fn tables(&self) -> [&'static [Field]; 2] {
+        let (carrier, name) = self.named();
+        let own = carrier.kind(name).map_or(&[][..], |kind| kind.fields);
+        [own, carrier.fields()]
     }
 
     /// A plain value by its path in [typed JSON](Self::typed): names and indices with a `.` between,
@@ -180,9 +188,8 @@ impl<'a> Push<'a> {
     pub fn field(&self, path: &str) -> Option<&str> {
         let mut steps = path.split('.');
         let first = steps.next()?;
-        let own = self.known().map_or(&[][..], |kind| kind.fields);
-        let tables = [own, self.carrier().fields()];
-        let known = tables
+        let known = self
+            .tables()
             .into_iter()
             .find(|fields| fields.iter().any(|field| field.name == first));
         steps

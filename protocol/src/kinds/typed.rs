@@ -24,8 +24,8 @@ impl<'p, 'a> Typed<'p, 'a> {
 impl Serialize for Typed<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(push) = *self;
-        let own = push.known().map_or(&[][..], |kind| kind.fields);
-        let known = Known::new(own, push.carrier().fields());
+        let [own, common] = push.tables();
+        let known = Known::new(own, common);
         let fields = push.fields();
         let mut map = serializer.serialize_map(Some(fields.len()))?;
         write_fields(&mut map, fields, known, Some(push.create_time()))?;
@@ -79,6 +79,8 @@ fn write_fields<M: SerializeMap>(
             (_, Some(seconds)) if name == "CreateTime" => map.serialize_entry(name, &seconds)?,
             (None, _) => map.serialize_entry(name, value)?,
             (Some(field), _) => match &field.shape {
+                // What most of most pushes is.
+                Shape::Text if value.is_text() => map.serialize_entry(name, value)?,
                 Shape::Lifted(items) if field.name != name => {
                     lift(map, fields, field, items, value)?
                 }
