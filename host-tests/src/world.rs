@@ -227,7 +227,11 @@ impl<G: Gateway> World<G> {
         counted.with_context(|| format!("it is {last}"))
     }
 
-    async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
+    /// What the store answers to a GET; `None` to one about something it does not know.
+    ///
+    /// # Errors
+    /// The store does not answer as it should.
+    pub async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
         let target = Target::parse(&format!("http://{}", self.store_address))?;
         let response = http::exchange(&target, &Request::new("GET", path)).await?;
         match response.status {

@@ -213,7 +213,7 @@ mod tests {
         let callbacks = CALLBACKS
             .iter()
             .map(|(name, _)| *name)
-            .chain([interface::ABI_VERSION]);
+            .chain([interface::ABI_VERSION, "weir_on_request_body"]);
         for name in callbacks.chain(further.iter().copied()) {
             let function = function(&mut module, users.contains(&name).then_some(imported));
             module.exports.add(name, function);
@@ -258,6 +258,21 @@ mod tests {
                 .is_empty()
         );
         assert_eq!(module.customs.iter().count(), 0);
+    }
+
+    #[test]
+    fn the_plugins_own_callback_takes_the_place_of_the_sdks() {
+        let mut module = module(&[], ("env", "proxy_log"), &["weir_on_request_body"]);
+        reduce(&mut module).expect("all that is needed is there");
+        let body = module.exports.get_func("proxy_on_request_body");
+        let body = body.expect("a callback");
+        let own = module.funcs.get(body).kind.unwrap_local();
+        let mut calls = 0;
+        for (instruction, _) in &own.block(own.entry_block()).instrs {
+            calls += usize::from(matches!(instruction, walrus::ir::Instr::Call(_)));
+        }
+        assert_eq!(calls, 1, "it is the one that logs");
+        assert!(module.exports.get_func("weir_on_request_body").is_err());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod refusals;
 mod tokens;
 mod transport;
 mod updates;
+mod vectors;
 mod verification;
 
 macro_rules! scenarios {
@@ -45,6 +46,9 @@ scenarios! {
     transport:
         a_header_that_is_not_text_does_no_harm,
         a_push_may_come_in_pieces_and_end_with_trailers;
+    vectors:
+        every_push_that_wechat_sends_is_taken_and_kept_typed,
+        every_reply_that_a_rule_may_give_arrives_as_it_should;
     copies:
         three_attempts_of_one_push_are_one_message_and_one_reply,
         a_copy_on_another_worker_gets_the_first_ones_reply,
