@@ -12,6 +12,7 @@ on_both_databases! {
     an_event_sent_again_is_a_duplicate_whatever_it_then_says,
     the_same_id_of_another_source_is_another_event,
     one_bad_event_never_blocks_the_others,
+    whoever_asks_is_told_what_is_known_of_the_user,
     an_empty_batch_is_answered_with_no_results,
     events_of_any_type_are_kept_byte_for_byte,
     data_that_is_not_what_its_type_promises_is_kept_and_counted,
@@ -68,6 +69,45 @@ async fn an_event_sent_again_is_a_duplicate_whatever_it_then_says(world: World) 
     assert_eq!(world.user("oA").await.counts.messages, 2);
     let log: Vec<StoredEvent> = world.list("/v1/events", 50).await;
     assert!(log[1].data.as_ref().unwrap().get().contains("\"one\""));
+}
+
+async fn whoever_asks_is_told_what_is_known_of_the_user(world: World) {
+    let asking = |id: &str, openid: &str, second| {
+        let mut event = text(id, openid, second, "hello");
+        event["weirask"] = json!("user");
+        event
+    };
+    let told = |answer: &BatchAnswer, place: usize| answer.results[place].user.clone();
+    let silent = text("a", "oA", T0, "first");
+    // Also in the batch that brings the user, and beside an event that is none.
+    let answer = world
+        .post(&[
+            silent,
+            json!({"id": 5}),
+            asking("b", "oA", T0 + 9),
+            asking("c", "oB", T0),
+        ])
+        .await;
+    assert_eq!(told(&answer, 0), None);
+    assert_eq!(told(&answer, 1), None);
+    let known = told(&answer, 2).unwrap();
+    assert_eq!((known.first_push, known.remark), (false, None));
+    assert!(told(&answer, 3).unwrap().first_push);
+
+    let data = json!({
+        "account": ACCOUNT, "appid": "wx0123456789abcdef",
+        "user": {"openid": "oB", "subscribe": 1, "remark": "Mr B", "nickname": "小明😀"},
+    });
+    let mut profile = event("weir.user.snapshot", "d", T0 + 20, &data);
+    profile["subject"] = json!("oB");
+    world.post(&[profile]).await;
+    // A copy is told the same about the order of things, and the names of now.
+    let copy = told(&world.post(&[asking("c", "oB", T0)]).await, 0).unwrap();
+    assert!(copy.first_push);
+    assert_eq!(copy.remark.as_deref(), Some("Mr B"));
+    assert_eq!(copy.nickname.as_deref(), Some("小明😀"));
+    let later = told(&world.post(&[asking("e", "oB", T0 + 30)]).await, 0).unwrap();
+    assert!(!later.first_push);
 }
 
 async fn the_same_id_of_another_source_is_another_event(world: World) {
