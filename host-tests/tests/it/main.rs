@@ -7,6 +7,7 @@ mod copies;
 mod follow;
 mod outage;
 mod refusals;
+mod rules;
 mod tokens;
 mod transport;
 mod updates;
@@ -46,6 +47,8 @@ scenarios! {
     transport:
         a_header_that_is_not_text_does_no_harm,
         a_push_may_come_in_pieces_and_end_with_trailers;
+    rules:
+        a_first_push_a_name_and_a_tag;
     vectors:
         every_push_that_wechat_sends_is_taken_and_kept_typed,
         every_reply_that_a_rule_may_give_arrives_as_it_should;

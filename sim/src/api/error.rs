@@ -50,6 +50,8 @@ fn wording(errcode: i64) -> &'static str {
         40013 => "invalid appid",
         40014 => "invalid access_token",
         40032 => "invalid openid list size",
+        45059 => "user has too many tags",
+        45159 => "invalid tag id",
         40037 => "invalid template_id",
         40066 => "invalid url",
         40125 => "invalid appsecret, view more at http://t.cn/RAEkdVq",

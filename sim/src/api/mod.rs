@@ -9,7 +9,7 @@
 //! | `GET /cgi-bin/token` | a new token each time; the one before lives 5 more minutes |
 //! | `POST /cgi-bin/stable_token` | the same token with what is left of its life; `force_refresh` |
 //! | `GET /cgi-bin/user/info`, `POST …/batchget`, `GET /cgi-bin/user/get` | users |
-//! | `GET /cgi-bin/tags/get` | tags |
+//! | `GET /cgi-bin/tags/get`, `POST …/members/batchtagging` | tags |
 //! | `POST /cgi-bin/message/custom/send`, `…/template/send` | recorded in the ledger |
 //! | `GET /cgi-bin/getcallbackip`, `…/get_api_domain_ip` | addresses |
 //!

@@ -180,6 +180,20 @@ impl Users {
         self.by_openid.get(openid).map(|user| user.info(openid))
     }
 
+    /// The tags of somebody this account has met.
+    pub(super) fn tags_of(&self, openid: &str) -> Option<&[i64]> {
+        let user = self.by_openid.get(openid)?;
+        Some(&user.profile.tagid_list)
+    }
+
+    /// Gives somebody a tag; a second time changes nothing.
+    pub(super) fn tag(&mut self, openid: &str, tag: i64) {
+        let tags = &mut self.entry(openid).profile.tagid_list;
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+
     /// How many follow with that tag.
     pub(super) fn tagged(&self, tag: i64) -> usize {
         self.by_openid

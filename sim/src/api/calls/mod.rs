@@ -106,6 +106,7 @@ fn door(path: &str) -> Option<Door> {
         "/cgi-bin/user/info/batchget" => Door::Token(Post, users::batchget),
         "/cgi-bin/user/get" => Door::Token(Get, users::get),
         "/cgi-bin/tags/get" => Door::Token(Get, users::tags),
+        "/cgi-bin/tags/members/batchtagging" => Door::Token(Post, users::batchtagging),
         "/cgi-bin/message/custom/send" => Door::Token(Post, messages::custom),
         "/cgi-bin/message/template/send" => Door::Token(Post, messages::template),
         "/cgi-bin/getcallbackip" | "/cgi-bin/get_api_domain_ip" => Door::Token(Get, addresses),

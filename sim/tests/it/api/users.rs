@@ -176,3 +176,30 @@ async fn sends_are_checked_and_recorded() {
         0
     );
 }
+
+#[tokio::test]
+async fn tags_are_given_to_all_of_a_call_or_to_none() {
+    let world = World::start().await;
+    let token = world.token().await;
+    let auth = [("access_token", token.as_str())];
+    for user in ["o1", "o2"] {
+        let follow = format!("/_sim/accounts/demo/users/{user}/follow");
+        world.set("POST", &follow, Value::Null).await;
+    }
+    let tag = async |tag: i64, openids: Value| {
+        let body = json!({"tagid": tag, "openid_list": openids});
+        let path = "/cgi-bin/tags/members/batchtagging";
+        errcode(&world.call("POST", path, &auth, &body).await)
+    };
+    assert_eq!(tag(2, json!(["o1", "o2"])).await, 0);
+    assert_eq!(tag(2, json!(["o1"])).await, 0);
+    assert_eq!(tag(7, json!(["o1"])).await, 45159);
+    assert_eq!(tag(2, json!([])).await, 40032);
+    assert_eq!(tag(2, json!(vec!["o1"; 51])).await, 40032);
+    assert_eq!(tag(2, json!(["o1", "oNobody"])).await, 40003);
+    assert_eq!(world.info(&token, "o1").await["tagid_list"], json!([2]));
+    let tags = world
+        .call("GET", "/cgi-bin/tags/get", &auth, &Value::Null)
+        .await;
+    assert_eq!(tags["tags"][0]["count"], 2);
+}
