@@ -34,8 +34,22 @@ pub enum Update {
     Rejected,
 }
 
+/// What a gateway tells of its VMs since its start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vms {
+    /// VMs made: for each worker, for the main thread, and again after a crash.
+    pub created: u64,
+    /// Times that one was to be replaced after a crash, whether that worked or not.
+    pub reloads: u64,
+    /// Lines of the log that speak of a crash.
+    pub crashes: Vec<String>,
+}
+
 /// A program that runs `weir.wasm` with [`WORKERS`] workers. Dropping it ends it.
 pub trait Gateway: Sized + Send + Sync + 'static {
+    /// Requests that may be sent over one connection before the first is answered.
+    const AHEAD: u64;
+
     /// Starts it and waits until it serves; `None` where this kind is left out of a run on purpose.
     fn start(setup: Setup) -> impl Future<Output = Result<Option<Self>>> + Send;
 
@@ -48,6 +62,12 @@ pub trait Gateway: Sized + Send + Sync + 'static {
     /// # Errors
     /// The gateway does not answer.
     fn metric(&self, prefix: &str) -> Result<u64>;
+
+    /// What became of the VMs so far.
+    ///
+    /// # Errors
+    /// The gateway does not answer.
+    fn vms(&self) -> Result<Vms>;
 
     /// Where to send the `n`th request (from 0), each over a connection of its own, so that every worker gets one;
     /// `None` once each has.

@@ -1,6 +1,7 @@
 //! `weir.wasm` in real Envoy, its filter delivered by file so that it can be updated.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -10,7 +11,7 @@ use weir_testbed::bootstrap::FilterFile;
 use weir_testbed::envoy::{self, Envoy, Options};
 use weir_testbed::process::wait_until;
 
-use crate::gateway::{Gateway, Setup, Update, WORKERS};
+use crate::gateway::{Gateway, Setup, Update, Vms, WORKERS};
 
 /// How long Envoy may take to notice a file, compile and decide.
 const UPDATE_LIMIT: Duration = Duration::from_secs(30);
@@ -21,9 +22,13 @@ pub struct InEnvoy {
     envoy: Envoy,
     address: SocketAddr,
     filter: FilterFile,
+    log: PathBuf,
 }
 
 impl Gateway for InEnvoy {
+    // With more, it takes answers that it makes by itself for a flood ("too many responses queued").
+    const AHEAD: u64 = 1;
+
     async fn start(mut setup: Setup) -> Result<Option<Self>> {
         block_in_place(|| {
             let Some(binary) = envoy::for_tests(&setup.layout)? else {
@@ -37,9 +42,11 @@ impl Gateway for InEnvoy {
                 environment: setup.environment,
                 ..Options::default()
             };
-            let envoy = Envoy::start(&binary, bootstrap, &setup.dir, &options)?;
+            let mut envoy = Envoy::start(&binary, bootstrap, &setup.dir, &options)?;
             let address = envoy.push_address()?;
+            let log = envoy.process().log().to_owned();
             Ok(Some(Self {
+                log,
                 envoy,
                 address,
                 filter,
@@ -53,6 +60,26 @@ impl Gateway for InEnvoy {
 
     fn metric(&self, prefix: &str) -> Result<u64> {
         Ok(block_in_place(|| self.envoy.stats())?.weir(prefix))
+    }
+
+    fn vms(&self) -> Result<Vms> {
+        let stats = block_in_place(|| self.envoy.stats())?;
+        let created = stats
+            .matching("wasm.")
+            .filter(|(name, _)| name.ends_with(".created"));
+        let reloads = stats.matching("wasm.weir.vm_reload_");
+        let log = std::fs::read_to_string(&self.log)?;
+        // What Envoy says of a callback that trapped, and Rust of a panic.
+        let crashes = log.lines().filter(|line| {
+            ["Uncaught RuntimeError", "panicked at"]
+                .iter()
+                .any(|sign| line.contains(sign))
+        });
+        Ok(Vms {
+            created: created.map(|(_, value)| value).sum(),
+            reloads: reloads.map(|(_, value)| value).sum(),
+            crashes: crashes.map(str::to_owned).collect(),
+        })
     }
 
     fn towards_all_workers(&self, _: u64) -> Result<Option<SocketAddr>> {

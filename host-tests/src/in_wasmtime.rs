@@ -8,7 +8,7 @@ use tokio::task::block_in_place;
 use weir_host::{Host, Level, Listen, Options, Source};
 use weir_testbed::bootstrap::{Bootstrap, LISTENER};
 
-use crate::gateway::{Gateway, Setup, Update, WORKERS};
+use crate::gateway::{Gateway, Setup, Update, Vms, WORKERS};
 
 /// The wasmtime host.
 pub struct InWasmtime {
@@ -17,7 +17,18 @@ pub struct InWasmtime {
     in_force: Bootstrap,
 }
 
+impl InWasmtime {
+    /// Makes every worker's VM crash, as a trap would.
+    pub fn crash_all_workers(&self) {
+        for worker in 0..WORKERS as usize {
+            self.host.crash_worker(worker);
+        }
+    }
+}
+
 impl Gateway for InWasmtime {
+    const AHEAD: u64 = 16;
+
     async fn start(setup: Setup) -> Result<Option<Self>> {
         block_in_place(|| {
             let mut options = Options::new(Source::Text(setup.bootstrap.json()?));
@@ -46,6 +57,26 @@ impl Gateway for InWasmtime {
         let stats = self.host.stats();
         let matching = stats.iter().filter(|(name, _)| name.starts_with(&prefix));
         Ok(matching.map(|(_, value)| value).sum())
+    }
+
+    fn vms(&self) -> Result<Vms> {
+        let stats = self.host.stats();
+        let sum = |prefix: &str, suffix: &str| {
+            let matching = stats
+                .iter()
+                .filter(|(name, _)| name.starts_with(prefix) && name.ends_with(suffix));
+            matching.map(|(_, value)| value).sum()
+        };
+        let crashes = self
+            .host
+            .logs()
+            .into_iter()
+            .filter(|line| line.level >= Level::Error);
+        Ok(Vms {
+            created: sum("wasm.", ".created"),
+            reloads: sum("wasm.weir.vm_reload_", ""),
+            crashes: crashes.map(|line| line.to_string()).collect(),
+        })
     }
 
     fn towards_all_workers(&self, n: u64) -> Result<Option<SocketAddr>> {

@@ -12,12 +12,13 @@
 //! # Bounds
 //! Waiting is always for something to become so, with a limit far above what it takes; no test asserts on speed.
 
+pub mod flood;
 mod gateway;
 mod in_envoy;
 mod in_wasmtime;
 mod world;
 
-pub use gateway::{Gateway, Setup, Update, WORKERS};
+pub use gateway::{Gateway, Setup, Update, Vms, WORKERS};
 pub use in_envoy::InEnvoy;
 pub use in_wasmtime::InWasmtime;
 pub use world::{Plan, World, eventually, somebody};

@@ -6,6 +6,7 @@
 mod bench;
 mod cargo;
 mod check;
+mod flood;
 mod fuzz;
 mod run;
 mod say;
@@ -41,6 +42,9 @@ cargo xtask <command>
         What was found becomes the committed corpus, as small as it goes.
   fuzz --replay
         The committed corpora, without libFuzzer; `test` does it too.
+  flood [--pushes N]
+        Wrong pushes, 1,000,000 through the wasmtime host and a tenth as many through Envoy: none may be acknowledged,
+        no VM may crash. `test` sends a small share.
   help
         This text.
 
@@ -70,6 +74,7 @@ fn command(mut arguments: Vec<String>) -> Result<()> {
         "wasm" => no_arguments(&name, &arguments).and_then(|()| wasm::build(&layout)),
         "bench" => bench::bench(&layout, &arguments),
         "fuzz" => fuzz::fuzz(&layout, &fuzz::Options::parse(&arguments)?),
+        "flood" => flood::flood(&layout, flood::pushes(&arguments)?),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

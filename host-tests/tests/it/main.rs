@@ -4,6 +4,7 @@
 
 mod acknowledgement;
 mod copies;
+mod flood;
 mod follow;
 mod outage;
 mod refusals;
