@@ -11,7 +11,8 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::oneshot;
 
 use super::Counts;
-use super::bend::{Requests, Wire};
+use super::bend::Requests;
+use super::draft::Wire;
 
 /// How long a batch may take. Nothing wrong is worth waiting for.
 const LIMIT: Duration = Duration::from_secs(60);

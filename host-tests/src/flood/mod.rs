@@ -10,12 +10,14 @@
 //! | module | does |
 //! |---|---|
 //! | `samples` | the pushes that are bent, for accounts of every mode and format |
+//! | `draft` | requests, rightly signed, and how they go on the wire |
 //! | `bend` | one wrong request after the other |
 //! | `oracle` | says which might be right after all |
 //! | `client` | sends them over several connections, many at a time where that is allowed, and looks at every answer |
 
 mod bend;
 mod client;
+mod draft;
 mod oracle;
 mod samples;
 

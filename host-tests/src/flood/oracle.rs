@@ -14,7 +14,7 @@ use weir_sim::wechat::cipher::{self, Undecryptable};
 use weir_sim::wechat::signature::sign;
 use weir_sim::wechat::{Account, Mode};
 
-use super::bend::Draft;
+use super::draft::Draft;
 use super::samples::Sample;
 
 /// How old a push may be, seconds, with some room for clocks.
