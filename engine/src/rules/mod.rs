@@ -1,7 +1,7 @@
 //! Which push gets which reply, by configuration.
 //!
 //! The first rule that applies decides; one that says `continue` contributes what it has and lets the search go on.
-//! Only the rules that an [index](index) names for a push are looked at, so the cost grows with the push and not with the
+//! Only the rules that an [index] names for a push are looked at, so the cost grows with the push and not with the
 //! number of rules.
 //!
 //! A decision depends on the push, the rules and, where a rule asks for them, on what the store knows of the user
