@@ -1,8 +1,10 @@
 //! Every scenario, in real Envoy and in the wasmtime host.
 //!
-//! `cargo xtask test` builds what they need; alone they need `cargo xtask wasm` and `cargo build --bin weir-store`.
+//! `cargo xtask test` builds what they need; alone they need `cargo xtask wasm` and
+//! `cargo build --bin weir-store --bin weir`.
 
 mod acknowledgement;
+mod command;
 mod copies;
 mod flood;
 mod follow;
@@ -59,6 +61,8 @@ scenarios! {
         copies_at_the_same_moment_are_one_message;
     acknowledgement:
         at_once_answers_while_the_store_is_down_and_delivers_later;
+    command:
+        the_command_tries_a_rule_and_replays_what_was_stored;
     outage:
         while_the_store_is_down_wechat_comes_again_and_nothing_is_lost;
     tokens:
