@@ -36,7 +36,8 @@ cargo xtask <command>
   bench [<arguments of weir-bench>]
         Measure; the arguments are passed on (try `cargo xtask bench --help`).
   fuzz TARGET|--all SECONDS [--jobs N] [--record]
-        libFuzzer on a target of fuzz/ (xml, json, bounds, decrypt, query, rules, config). Needs a C++ compiler.
+        libFuzzer on a target of fuzz/ (xml, json, bounds, decrypt, query, rules, config), for so many seconds of
+        processor time. Needs a C++ compiler.
         --record         write the result into fuzz/LEDGER.md
   fuzz --minimise TARGET|--all
         What was found becomes the committed corpus, as small as it goes.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use weir_testbed::layout::Layout;
@@ -20,10 +22,18 @@ const ENDLESS_S: u32 = 300;
 /// Longest input, bytes: about what pushes have. The target `bounds` makes large ones of short ones.
 const MAX_INPUT: u32 = 4_096;
 
+/// How many times longer by the clock a job may take than it works, before it ends by itself.
+const PATIENCE: u32 = 30;
+/// What libFuzzer ends with when it is interrupted.
+const INTERRUPTED: i32 = 72;
+/// Between two looks at a job.
+const STEP: Duration = Duration::from_millis(200);
+
 /// What came of a run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub(super) target: &'static str,
+    /// Each job's, of work.
     pub(super) seconds: u32,
     pub(super) jobs: u32,
     /// Inputs tried.
@@ -78,7 +88,7 @@ fn fuzzer(layout: &Layout, programs: &Programs, (target, _): Target) -> Result<C
     Ok(command)
 }
 
-/// Runs so many jobs on a target at once.
+/// Runs so many jobs on a target at once, each for so many seconds of work.
 pub(super) fn run(
     layout: &Layout,
     programs: &Programs,
@@ -95,7 +105,10 @@ pub(super) fn run(
             command.arg(format!("-dict={}", dictionary.display()));
         }
         command
-            .arg(format!("-max_total_time={seconds}"))
+            .arg(format!(
+                "-max_total_time={}",
+                seconds.saturating_mul(PATIENCE)
+            ))
             .args(["-print_final_stats=1", "-entropic_scale_per_exec_time=1"])
             .args([found(layout, name), corpus(layout, name)])
             .args(seeds.map(|seeds| layout.root().join(seeds)))
@@ -104,19 +117,20 @@ pub(super) fn run(
             .spawn()
             .with_context(|| format!("cannot start {:?}", command.get_program()))
     };
-    let children = (0..jobs).map(start).collect::<Result<Vec<_>>>()?;
+    let mut running = (0..jobs).map(start).collect::<Result<Vec<_>>>()?;
     let mut outcome = Outcome {
         target: name,
         seconds,
         jobs,
         ..Outcome::default()
     };
-    for (job, mut child) in (0..).zip(children) {
-        let status = child.wait()?;
+    for (job, child) in (0..).zip(&mut running) {
+        let status = work(child, Duration::from_secs(seconds.into()))?;
         let said = fs::read(log(job))?;
         let said = String::from_utf8_lossy(&said);
-        outcome.take(&said, status)?;
-        if !status.success() {
+        let broken = !status.success() && status.code() != Some(INTERRUPTED);
+        outcome.take(&said, broken)?;
+        if broken {
             let lines: Vec<_> = said.lines().collect();
             say::loudly(&lines[lines.len().saturating_sub(30)..].join("\n"));
         }
@@ -124,16 +138,49 @@ pub(super) fn run(
     Ok(outcome)
 }
 
+/// Lets a job work for so long, then ends it. What counts is its processor's time: where many want the processor, and some
+/// stop others to measure, the clock on the wall says little.
+fn work(child: &mut Child, long: Duration) -> Result<ExitStatus> {
+    let mut told = false;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if !told && worked(child.id())? >= long {
+            // libFuzzer then says what it did. The child is not reaped yet, so the number is its own.
+            cargo::run(Command::new("kill").args(["-INT", &child.id().to_string()]))?;
+            told = true;
+        }
+        thread::sleep(STEP);
+    }
+}
+
+/// How long a process has worked, by `/proc`.
+fn worked(pid: u32) -> Result<Duration> {
+    let path = format!("/proc/{pid}/stat");
+    let stat = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    ticks(&stat).context("a line of /proc that is not understood")
+}
+
+/// User and system time from a process's `stat`, in which only the name may hold blanks. Linux counts in hundredths of a
+/// second there.
+fn ticks(stat: &str) -> Option<Duration> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    Some(Duration::from_millis(10 * (next()? + next()?)))
+}
+
 impl Outcome {
     /// Adds what a job said.
-    fn take(&mut self, said: &str, status: ExitStatus) -> Result<()> {
+    fn take(&mut self, said: &str, broken: bool) -> Result<()> {
         self.executions += number(said, "stat::number_of_executed_units:")
             .context("the fuzzer does not say how many inputs it tried")?;
         self.edges = self.edges.max(number(said, " cov: ").unwrap_or(0));
         self.slowest_us = self
             .slowest_us
             .max(number(said, "slowest unit: ").unwrap_or(0));
-        self.crashes += u32::from(!status.success());
+        self.crashes += u32::from(broken);
         Ok(())
     }
 }
@@ -184,8 +231,6 @@ pub(super) fn minimise(layout: &Layout, programs: &Programs, target: Target) -> 
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::process::ExitStatusExt;
-
     use super::*;
 
     const SAID: &str = "\
@@ -200,9 +245,9 @@ stat::slowest_unit_time_sec:    0
     #[test]
     fn what_the_jobs_say_is_added_up() {
         let mut outcome = Outcome::default();
-        outcome.take(SAID, ExitStatus::from_raw(0)).unwrap();
+        outcome.take(SAID, false).unwrap();
         let other = SAID.replace("1791", "1800").replace("1057", "56");
-        outcome.take(&other, ExitStatus::from_raw(77 << 8)).unwrap();
+        outcome.take(&other, true).unwrap();
         assert_eq!(
             outcome,
             Outcome {
@@ -216,8 +261,16 @@ stat::slowest_unit_time_sec:    0
     }
 
     #[test]
+    fn work_is_the_time_of_user_and_system() {
+        let stat = "42 (fuzz (x) y) R 1 42 42 0 -1 4194560 300 0 0 0 250 50 0 0 39 19 1 0 1000 1 2";
+        assert_eq!(ticks(stat), Some(Duration::from_secs(3)));
+        assert_eq!(ticks("42"), None);
+        let own = worked(std::process::id());
+        assert!(own.is_ok());
+    }
+
+    #[test]
     fn a_fuzzer_that_says_nothing_is_an_error() {
-        let said = Outcome::default().take("Killed", ExitStatus::from_raw(9));
-        assert!(said.is_err());
+        assert!(Outcome::default().take("Killed", true).is_err());
     }
 }
