@@ -225,7 +225,7 @@ impl<'a> Push<'a> {
             .filter(|event| BY_THE_PLATFORM.iter().any(|with| starts(event, with)))
             .and_then(|_| {
                 let mut named = NAMES.iter().filter_map(|name| self.fields.text(name));
-                named.find_map(filled)
+                named.find_map(|text| filled(trim(text)))
             })
             .unwrap_or(self.from_user_name())
     }

@@ -215,6 +215,13 @@ fn the_user_is_the_one_named_where_the_platform_is_the_sender() {
         ),
         ("user_info_modified", r#""OpenID":"""#, "oPlatform"),
         ("xpay_goods_deliver_notify", r#""OpenId":"oUser""#, "oUser"),
+        // Without the blanks, as it is written in events.
+        (
+            "xpay_goods_deliver_notify",
+            r#""OpenId":" oUser\n""#,
+            "oUser",
+        ),
+        ("xpay_refund_notify", r#""OpenId":" ""#, "oPlatform"),
         ("xpay_refund_notify", r#""Other":"oUser""#, "oPlatform"),
         ("CLICK", r#""OpenID":"oUser""#, "oPlatform"),
         ("é", r#""OpenID":"oUser""#, "oPlatform"),
