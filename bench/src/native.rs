@@ -274,6 +274,8 @@ fn event_of(account: &Account, push: &Push<'_>, identity: &[u8], received: Durat
         subject: Some(push.from_user_name().into()),
         datacontenttype: Some("application/json".into()),
         weirask: None,
+        weirclaim: None,
+        weirleasems: None,
         data: PushData {
             account: account.name.as_str().into(),
             appid: account.appid.as_str().into(),

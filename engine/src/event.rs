@@ -90,6 +90,8 @@ pub(crate) fn push(
         subject: (!subject.is_empty()).then(|| subject.into()),
         datacontenttype: Some("application/json".into()),
         weirask: asks_user.then(|| ASK_USER.into()),
+        weirclaim: None,
+        weirleasems: None,
         data: PushData {
             account: account.name.as_str().into(),
             appid: appid.into(),
@@ -116,6 +118,8 @@ pub(crate) fn user_snapshot(
         subject: Some(openid.into()),
         datacontenttype: Some("application/json".into()),
         weirask: None,
+        weirclaim: None,
+        weirleasems: None,
         data: UserSnapshot {
             account: Cow::Borrowed(account.name.as_str()),
             appid: Cow::Borrowed(account.appid.as_str()),

@@ -33,6 +33,15 @@ pub const TYPE_COMPONENT: &str = "weir.component.";
 /// `type` of a user's profile as the WeChat API returned it.
 pub const TYPE_USER_SNAPSHOT: &str = "weir.user.snapshot";
 
+/// `type` of an application's answer to a push: [`ReplyGiven`].
+pub const TYPE_REPLY_GIVEN: &str = "weir.reply.given";
+/// `type` of a reply that came after WeChat's last attempt, and is to go out as a send: [`ReplyLate`].
+pub const TYPE_REPLY_LATE: &str = "weir.reply.late";
+/// `type` of a late reply that WeChat's API took: [`ReplyLate`].
+pub const TYPE_REPLY_SENT: &str = "weir.reply.sent";
+/// `type` of a late reply that will not reach the user: [`ReplyLate`].
+pub const TYPE_REPLY_UNDELIVERABLE: &str = "weir.reply.undeliverable";
+
 /// Value of the extension attribute `weirask`: what is known of the user, please.
 pub const ASK_USER: &str = "user";
 
@@ -65,6 +74,14 @@ pub struct CloudEvent<'a, D> {
     /// An extension attribute: [`ASK_USER`] wants [`EventResult::user`] in the answer.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub weirask: Option<Cow<'a, str>>,
+    /// An extension attribute, at most 64 bytes: somebody, by a random name, who would do the work behind this event (call
+    /// the application; with [`TYPE_REPLY_LATE`]: send). The store gives each work to one: [`EventResult::work`].
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub weirclaim: Option<Cow<'a, str>>,
+    /// An extension attribute: milliseconds after which another may claim this work if it is not done by then. Absent:
+    /// never, since it could be done twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weirleasems: Option<u32>,
     /// The payload.
     pub data: D,
 }
@@ -101,6 +118,52 @@ pub struct UserSnapshot<'a, U> {
     pub appid: Cow<'a, str>,
     /// The object as `/cgi-bin/user/info` or `batchget` returned it, unchanged (usually a [`WechatUser`]).
     pub user: U,
+}
+
+/// Payload of [`TYPE_REPLY_GIVEN`]. Its `id` is derived from the push's.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReplyGiven<'a, R> {
+    /// The account's name in the configuration.
+    #[serde(borrow)]
+    pub account: Cow<'a, str>,
+    /// The account's appid, `wx…`.
+    #[serde(borrow)]
+    pub appid: Cow<'a, str>,
+    /// The `id` of the push's event, which has the same `source`.
+    #[serde(borrow)]
+    pub push: Cow<'a, str>,
+    /// The application's name in the configuration.
+    #[serde(borrow)]
+    pub app: Cow<'a, str>,
+    /// `CreateTime` of the reply, Unix seconds: every copy of the push gets the same.
+    pub create_time: u64,
+    /// The reply as rules write it: `{"text": "…"}`; `null` for none.
+    pub reply: Option<R>,
+    /// Why the application gave none: `timeout`, `status`, `reset`, `malformed`, `refused`; then `reply` is what the rule
+    /// has for this case.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Cow<'a, str>>,
+}
+
+/// Payload of [`TYPE_REPLY_LATE`], [`TYPE_REPLY_SENT`] and [`TYPE_REPLY_UNDELIVERABLE`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReplyLate<'a> {
+    /// The account's name in the configuration.
+    #[serde(borrow)]
+    pub account: Cow<'a, str>,
+    /// The account's appid, `wx…`.
+    #[serde(borrow)]
+    pub appid: Cow<'a, str>,
+    /// The `id` of the push's event, which has the same `source`.
+    #[serde(borrow)]
+    pub push: Cow<'a, str>,
+    /// Why it is undeliverable: `not_allowed` (the account sends nothing), `kind` (no send of this kind exists), `refused`
+    /// (WeChat's `errcode` says why), `unknown` (the call broke off: it may have been sent).
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Cow<'a, str>>,
+    /// WeChat's `errcode`, where it refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errcode: Option<i64>,
 }
 
 /// The user object of `/cgi-bin/user/info`. Every field but `openid` may be absent.
@@ -166,6 +229,39 @@ pub struct EventResult {
     /// What is known of the event's user, where the event asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserFacts>,
+    /// Whose the work behind the event is, where it was claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<Work>,
+}
+
+/// What became of a claim to the work behind a push.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// Whose it is.
+    pub state: WorkState,
+    /// Milliseconds since the first claim, by the store's clock.
+    pub age_ms: u64,
+    /// With [`WorkState::Done`]: `reply` of the push's [`ReplyGiven`] in JSON; absent when there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<String>,
+    /// With [`WorkState::Done`]: `create_time` of the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create_time: Option<u64>,
+}
+
+/// Whose the work behind a push is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkState {
+    /// The claimant's, also when it asks again: do it.
+    Yours,
+    /// Another's: ask again for the outcome.
+    Elsewhere,
+    /// It is done, and this is the answer to give. By saying so of a push the store notes that an attempt of WeChat's gets
+    /// the reply: a later [`TYPE_REPLY_LATE`] of that push is told `done` too, and nothing is sent.
+    Done,
+    /// The reply goes out as a send, or went: there is nothing to say to an attempt any more.
+    Sent,
 }
 
 /// What a reply may depend on.

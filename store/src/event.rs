@@ -66,6 +66,7 @@ impl From<Rejection> for EventResult {
             status: EventStatus::Rejected,
             reason: Some(rejection.reason.to_owned()),
             user: None,
+            work: None,
         }
     }
 }

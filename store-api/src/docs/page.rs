@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use weir_protocol::kinds::{Area, Carrier, Field, Items, Shape};
 
-use super::schema::{RECEIVED, SNAPSHOT, attributes, origin, other, user};
+use super::schema::{RECEIVED, SNAPSHOT, attributes, origin, other, replies, user};
 use super::{CARRIERS, prefix, type_of};
 use crate::TYPE_USER_SNAPSHOT;
 
@@ -56,10 +56,10 @@ fn write(page: &mut String) -> fmt::Result {
     for (name, _, doc) in origin() {
         writeln!(page, "| `{name}` | {doc} |")?;
     }
-    writeln!(page, "| `received_at_ms` | {RECEIVED} Not in snapshots. |")?;
+    writeln!(page, "| `received_at_ms` | {RECEIVED} In pushes alone. |")?;
     writeln!(
         page,
-        "| `push` | What WeChat sent: below. Not in snapshots. |"
+        "| `push` | What WeChat sent: below. In pushes alone. |"
     )?;
     writeln!(page, "| `user` | In snapshots alone. |\n")?;
     writeln!(page, "{SHAPES}")?;
@@ -78,6 +78,18 @@ fn write(page: &mut String) -> fmt::Result {
     writeln!(page, "| field | |\n|---|---|")?;
     for (name, _, doc) in user() {
         writeln!(page, "| `{name}` | {doc} |")?;
+    }
+    writeln!(page, "\n## Replies of applications")?;
+    for (kind, doc, data) in replies() {
+        writeln!(page, "\n### `{kind}`\n\n{doc}\n")?;
+        writeln!(page, "| field | |\n|---|---|")?;
+        let known: Vec<_> = origin().into_iter().map(|(name, _, _)| name).collect();
+        for (name, field) in data["properties"].as_object().into_iter().flatten() {
+            if !known.contains(&name.as_str()) {
+                let doc = field["description"].as_str().unwrap_or_default();
+                writeln!(page, "| `{name}` | {doc} |")?;
+            }
+        }
     }
     Ok(())
 }

@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 use weir_protocol::kinds::{Carrier, schema};
 
 use super::{CARRIERS, kinds, prefix, type_of};
-use crate::{ASK_USER, TYPE_USER_SNAPSHOT};
+use crate::{
+    ASK_USER, TYPE_REPLY_GIVEN, TYPE_REPLY_LATE, TYPE_REPLY_SENT, TYPE_REPLY_UNDELIVERABLE,
+    TYPE_USER_SNAPSHOT,
+};
 
 /// The schema of one `type` of event.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +48,91 @@ pub fn schemas() -> Vec<EventSchema> {
             &snapshot_data(),
         ),
     };
-    pushes.chain(others).chain([snapshot]).collect()
+    let replies = replies().into_iter().map(|(kind, doc, data)| EventSchema {
+        kind: kind.to_owned(),
+        schema: event(kind, doc, &json!({"const": kind}), &data),
+    });
+    pushes
+        .chain(others)
+        .chain([snapshot])
+        .chain(replies)
+        .collect()
+}
+
+/// The events about an application's replies: type, what it is, schema of `data`.
+pub(super) fn replies() -> [(&'static str, &'static str, Value); 4] {
+    [
+        (
+            TYPE_REPLY_GIVEN,
+            "What an application answered to a push that was forwarded to it.",
+            reply_given(),
+        ),
+        (
+            TYPE_REPLY_LATE,
+            "An application's reply came after WeChat's last attempt; it is to go out as a send.",
+            object(&about_push()),
+        ),
+        (
+            TYPE_REPLY_SENT,
+            "A late reply went out as a customer-service message.",
+            object(&about_push()),
+        ),
+        (
+            TYPE_REPLY_UNDELIVERABLE,
+            "A late reply that will not reach the user.",
+            undeliverable(),
+        ),
+    ]
+}
+
+fn about_push() -> Vec<(&'static str, Value, &'static str)> {
+    let mut fields = origin();
+    fields.push((
+        "push",
+        json!({"type": "string"}),
+        "The `id` of the push's event.",
+    ));
+    fields
+}
+
+fn reply_given() -> Value {
+    let mut fields = about_push();
+    fields.push((
+        "app",
+        json!({"type": "string"}),
+        "The application's name in the configuration.",
+    ));
+    fields.push((
+        "create_time",
+        json!({"type": "integer", "minimum": 0}),
+        "`CreateTime` of the reply, Unix seconds.",
+    ));
+    fields.push((
+        "reply",
+        json!({"type": ["object", "null"]}),
+        "The reply as rules write it; `null` for none.",
+    ));
+    let mut schema = object(&fields);
+    schema["properties"]["failed"] = json!({
+        "enum": ["timeout", "status", "reset", "malformed", "refused"],
+        "description": "Why the application gave no reply, where it did not.",
+    });
+    schema
+}
+
+fn undeliverable() -> Value {
+    let mut fields = about_push();
+    fields.push((
+        "reason",
+        json!({"enum": ["not_allowed", "kind", "refused", "unknown"]}),
+        "The account sends nothing; there is no send of this kind; WeChat refused; the call broke off and it may have been sent.",
+    ));
+    let mut schema = object(&fields);
+    schema["properties"]["errcode"] = json!({
+        "type": "integer",
+        "description": "WeChat's `errcode`, where it refused.",
+    });
+    schema
 }
 
 pub(super) const SNAPSHOT: &str =
@@ -101,6 +188,16 @@ pub(super) fn attributes() -> Vec<(&'static str, Value, &'static str)> {
             json!({"const": ASK_USER}),
             "An extension: `user` asks the store what it knows of the user, for a rule that depends on it. Absent mostly.",
         ),
+        (
+            "weirclaim",
+            json!({"type": "string", "minLength": 1, "maxLength": 64}),
+            "An extension: a random name of somebody who would do the work behind the event. The store gives it to one. Absent mostly.",
+        ),
+        (
+            "weirleasems",
+            json!({"type": "integer", "minimum": 1}),
+            "An extension, with `weirclaim`: milliseconds after which another may have the work if it is not done.",
+        ),
         ("data", json!(true), "Below."),
     ]
 }
@@ -123,7 +220,7 @@ fn event(name: &str, doc: &str, kind: &Value, data: &Value) -> Value {
     let mut schema = object(&attributes());
     let required = schema["required"].as_array_mut();
     required.expect("`object` makes it a list").retain(|name| {
-        !["subject", "weirask"]
+        !["subject", "weirask", "weirclaim", "weirleasems"]
             .iter()
             .any(|optional| name == optional)
     });

@@ -32,6 +32,8 @@ fn event(push: &Push<'_>) -> Value {
         subject: (!subject.is_empty()).then(|| subject.into()),
         datacontenttype: Some("application/json".into()),
         weirask: None,
+        weirclaim: None,
+        weirleasems: None,
         data: PushData {
             account: "demo".into(),
             appid: "wx0123456789abcdef".into(),

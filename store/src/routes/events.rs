@@ -129,6 +129,7 @@ fn read(
                     status: EventStatus::Created,
                     reason: None,
                     user: None,
+                    work: None,
                 });
                 events.push(event);
             }
