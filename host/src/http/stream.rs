@@ -427,6 +427,8 @@ impl Stream {
         outcome.details = "downstream_remote_disconnect".to_owned();
         outcome.flags |= FLAG_DOWNSTREAM_TERMINATION;
         drop(outcome);
+        // Whoever waits for a response on behalf of the connection would keep its socket for ever.
+        self.responder.reset();
         self.finish();
     }
 

@@ -2,6 +2,7 @@
 //! request. One file per subject, one sentence per behaviour.
 
 mod bodies;
+mod breaking_off;
 mod callouts;
 mod client;
 mod configuration;
