@@ -1,19 +1,16 @@
-//! The callbacks of streams, and what the host says of contexts.
+//! The host's callbacks, and what it says of contexts.
 //!
-//! The SDK's dispatcher keeps a boxed context per stream in a map of its own and wants a callback at the beginning and
-//! one at the end of each; that costs a push as much as its verification and parsing together. So the callbacks of
-//! streams are our own, and the SDK keeps those of root contexts, which are few. In the finished module each `weir_on_…`
-//! takes the place of the SDK's `proxy_on_…` (`cargo xtask wasm`).
+//! What the host says about contexts and calls that we do not know changes nothing: it may repeat itself, or be late.
 //!
-//! A stream is done with at `on_done`; `on_delete` would be one more crossing with nothing new in it, and is dropped.
+//! A stream is done with at `on_done`; `on_delete` would be one more crossing with nothing new in it, and is not
+//! exported.
 #![allow(unsafe_code, reason = "the host's C ABI")]
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use proxy_wasm::types::Action;
-
-use crate::stream::Stream;
+use crate::root::Root;
+use crate::stream::{Action, Stream};
 use crate::worker::Worker;
 use weir_engine::fold::FoldMap;
 
@@ -23,35 +20,36 @@ thread_local! {
 
 #[derive(Default)]
 struct Contexts {
-    /// The root contexts that the SDK knows, with their workers as soon as they are configured. One, mostly.
-    roots: Vec<(u32, Option<Rc<Worker>>)>,
-    /// Roots that have ended and are to be forgotten.
-    ended: Vec<u32>,
+    /// One, mostly; while an update drains, two.
+    roots: Vec<Known>,
     /// The streams whose path is not known yet or is a push URL, with the root they belong to.
     streams: FoldMap<u32, (u32, Stream)>,
 }
 
-/// The SDK's callbacks, for root contexts.
-mod sdk {
-    unsafe extern "C" {
-        pub(super) safe fn proxy_on_context_create(context: u32, root: u32);
-        pub(super) safe fn proxy_on_done(context: u32) -> bool;
-        pub(super) safe fn proxy_on_delete(context: u32);
-    }
+/// A root context.
+struct Known {
+    id: u32,
+    root: Rc<RefCell<Root>>,
+    /// As soon as it is configured.
+    worker: Option<Rc<Worker>>,
 }
 
 /// From now on the streams of this root are this worker's.
 pub(crate) fn serve(root: u32, worker: Rc<Worker>) {
     with(|contexts| {
-        if let Some(known) = contexts.roots.iter_mut().find(|(id, _)| *id == root) {
-            known.1 = Some(worker);
+        if let Some(known) = contexts.roots.iter_mut().find(|known| known.id == root) {
+            known.worker = Some(worker);
         }
     });
 }
 
-/// The root has said that it is done; the SDK is told at the next callback that is not this root's.
+/// The root has said that it is done: what still comes for it or its streams is not ours any more.
 pub(crate) fn end(root: u32) {
-    with(|contexts| contexts.ended.push(root));
+    // Dropped when nothing is borrowed: this may be called from one of its callbacks.
+    let _ended = with(|contexts| {
+        let place = contexts.roots.iter().position(|known| known.id == root);
+        place.map(|place| contexts.roots.swap_remove(place))
+    });
 }
 
 /// Nobody who holds the contexts calls anything that comes here: a borrow that fails is a fault of ours, and passing
@@ -63,36 +61,73 @@ fn with<T: Default>(act: impl FnOnce(&mut Contexts) -> T) -> T {
     })
 }
 
+/// Calls a root, with nothing of the contexts borrowed. `None`: it is not known.
+fn on_root<T>(id: u32, act: impl FnOnce(&mut Root) -> T) -> Option<T> {
+    let root = with(|contexts| {
+        let known = contexts.roots.iter().find(|known| known.id == id)?;
+        Some(known.root.clone())
+    })?;
+    let mut root = root.try_borrow_mut().ok()?;
+    Some(act(&mut root))
+}
+
 impl Contexts {
     /// The stream and its worker, as long as it is ours.
     fn find(&mut self, id: u32) -> Option<(&mut Stream, &Worker)> {
         let (root, stream) = self.streams.get_mut(&id)?;
-        let (_, worker) = self.roots.iter().find(|(known, _)| known == root)?;
-        Some((stream, worker.as_deref()?))
+        let known = self.roots.iter().find(|known| known.id == *root)?;
+        Some((stream, known.worker.as_deref()?))
     }
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn weir_on_context_create(id: u32, root: u32) {
-    let ended = with(|contexts| {
-        if root == 0 {
-            contexts.roots.push((id, None));
-        } else {
+extern "C" fn proxy_on_context_create(id: u32, root: u32) {
+    with(|contexts| {
+        if root != 0 {
             contexts.streams.insert(id, (root, Stream::new(id)));
+        } else if contexts.roots.iter().all(|known| known.id != id) {
+            contexts.roots.push(Known {
+                id,
+                root: Rc::new(RefCell::new(Root::new(id))),
+                worker: None,
+            });
         }
-        std::mem::take(&mut contexts.ended)
     });
-    for root in ended {
-        with(|contexts| contexts.roots.retain(|(id, _)| *id != root));
-        sdk::proxy_on_delete(root);
-    }
-    if root == 0 {
-        sdk::proxy_on_context_create(id, root);
-    }
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn weir_on_request_headers(id: u32, _: usize, end_of_stream: bool) -> Action {
+extern "C" fn proxy_on_vm_start(_: u32, _: usize) -> bool {
+    true
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_configure(id: u32, size: usize) -> bool {
+    on_root(id, |root| root.on_configure(size)).unwrap_or(false)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_tick(id: u32) {
+    on_root(id, Root::on_tick);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_queue_ready(id: u32, _: u32) {
+    on_root(id, Root::on_queue_ready);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_http_call_response(
+    id: u32,
+    number: u32,
+    headers: usize,
+    body_size: usize,
+    _: usize,
+) {
+    on_root(id, |root| root.on_call_done(number, headers, body_size));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_headers(id: u32, _: usize, end_of_stream: bool) -> Action {
     let action = with(|contexts| {
         let (stream, worker) = contexts.find(id)?;
         let action = stream.headers(worker, end_of_stream);
@@ -105,7 +140,7 @@ extern "C" fn weir_on_request_headers(id: u32, _: usize, end_of_stream: bool) ->
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn weir_on_request_body(id: u32, size: usize, end_of_stream: bool) -> Action {
+extern "C" fn proxy_on_request_body(id: u32, size: usize, end_of_stream: bool) -> Action {
     let ours = with(|contexts| {
         let (stream, worker) = contexts.find(id)?;
         stream.body(worker, size, end_of_stream);
@@ -115,7 +150,7 @@ extern "C" fn weir_on_request_body(id: u32, size: usize, end_of_stream: bool) ->
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn weir_on_request_trailers(id: u32, _: usize) -> Action {
+extern "C" fn proxy_on_request_trailers(id: u32, _: usize) -> Action {
     let ours = with(|contexts| {
         let (stream, worker) = contexts.find(id)?;
         stream.trailers(worker);
@@ -125,21 +160,21 @@ extern "C" fn weir_on_request_trailers(id: u32, _: usize) -> Action {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn weir_on_done(id: u32) -> bool {
-    let is_root = with(|contexts| {
+extern "C" fn proxy_on_done(id: u32) -> bool {
+    let is_stream = with(|contexts| {
         let Some((root, stream)) = contexts.streams.remove(&id) else {
-            return contexts.roots.iter().any(|(root, _)| *root == id);
+            return false;
         };
-        let worker = contexts.roots.iter().find(|(known, _)| *known == root);
-        if let Some((_, Some(worker))) = worker {
+        let known = contexts.roots.iter().find(|known| known.id == root);
+        if let Some(worker) = known.and_then(|known| known.worker.as_deref()) {
             stream.done(worker);
         }
-        false
+        true
     });
-    if !is_root {
+    if is_stream {
         return true;
     }
-    let done = sdk::proxy_on_done(id);
+    let done = on_root(id, |root| root.on_done()).unwrap_or(true);
     if done {
         end(id);
     }

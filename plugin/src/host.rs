@@ -1,22 +1,21 @@
 //! The host, as the rest of the plugin sees it: the only file that names hostcalls.
 //!
-//! The SDK's wrappers panic on statuses they do not expect, and on header values that are not UTF-8; a panic costs
-//! a worker its VM. So the calls are declared here, and every status becomes a value. What is left to the SDK is
-//! the dispatching of callbacks to contexts and [`start_call`], which has to tell that dispatcher.
+//! A panic, or an end of the program by the C library, costs a worker its VM. So every status becomes a value, and
+//! nothing is asked of the C library that asks the host (the environment, the clocks, random bytes).
 //!
-//! Source: proxy-wasm ABI 0.2.1; WASI preview 1 (`clock_time_get`, `random_get`).
+//! Source: proxy-wasm ABI 0.2.1; WASI preview 1 (`clock_time_get`, `random_get`, `environ_*`).
 #![allow(unsafe_code, reason = "the host's C ABI")]
 
+use std::cell::Cell;
 use std::ptr::{null, null_mut};
-use std::time::Duration;
 
-use proxy_wasm::types::Status as SdkStatus;
 use weir_engine::shared::{Cas, SetError, SharedData};
 use weir_engine::time::Now;
 use weir_engine::{CallRequest, Response};
 
 type Status = u32;
 const OK: Status = 0;
+const NOT_FOUND: Status = 1;
 const CAS_MISMATCH: Status = 8;
 
 const REQUEST_HEADERS: u32 = 0;
@@ -55,6 +54,18 @@ unsafe extern "C" {
         headers_size: usize,
         grpc_status: i32,
     ) -> Status;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout_ms: u32,
+        number: *mut u32,
+    ) -> Status;
     fn proxy_set_effective_context(context: u32) -> Status;
     fn proxy_get_shared_data(
         key: *const u8,
@@ -83,13 +94,15 @@ unsafe extern "C" {
 unsafe extern "C" {
     fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u16;
     fn random_get(buffer: *mut u8, size: usize) -> u16;
+    fn environ_sizes_get(count: *mut usize, size: *mut usize) -> u16;
+    fn environ_get(entries: *mut *mut u8, block: *mut u8) -> u16;
 }
 
 /// Bytes that the host placed in our memory.
 ///
 /// # Safety
 /// `data` and `size` are what the host returned: null, or a block of `size` bytes that it got from
-/// `proxy_on_memory_allocate`, which the SDK serves from a `Vec` of exactly that capacity.
+/// `proxy_on_memory_allocate`, which serves it as a boxed slice of exactly that size.
 unsafe fn adopt(data: *mut u8, size: usize) -> Vec<u8> {
     if data.is_null() {
         Vec::new()
@@ -99,14 +112,27 @@ unsafe fn adopt(data: *mut u8, size: usize) -> Vec<u8> {
     }
 }
 
-fn bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> Status) -> Option<Vec<u8>> {
+fn bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> Status) -> Result<Vec<u8>, Status> {
     let mut data = null_mut();
     let mut size = 0;
-    if call(&raw mut data, &raw mut size) != OK {
-        return None;
+    match call(&raw mut data, &raw mut size) {
+        // SAFETY: the host has just written both.
+        OK => Ok(unsafe { adopt(data, size) }),
+        status => Err(status),
     }
-    // SAFETY: the host has just written both.
-    Some(unsafe { adopt(data, size) })
+}
+
+/// The host would not say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unreadable;
+
+/// What is absent, apart from what cannot be read.
+fn or_absent(read: Result<Vec<u8>, Status>) -> Result<Option<Vec<u8>>, Unreadable> {
+    match read {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(NOT_FOUND) => Ok(None),
+        Err(_) => Err(Unreadable),
+    }
 }
 
 /// How loud a log line is.
@@ -115,6 +141,7 @@ pub(crate) enum Level {
     Info = 2,
     Warn = 3,
     Error = 4,
+    Critical = 5,
 }
 
 /// Writes a line. Control characters are the caller's to keep out.
@@ -143,51 +170,80 @@ fn clock_ms(clock: u32) -> u64 {
     nanos / 1_000_000
 }
 
-/// Fills `out` from the host's cryptographic source.
-pub(crate) fn random(out: &mut [u8]) {
-    // SAFETY: the host writes `out.len()` bytes. Envoy's source does not fail for sizes up to 64 KiB.
-    let _ = unsafe { random_get(out.as_mut_ptr(), out.len()) };
+/// Fills `out` from the host's cryptographic source, at most 64 KiB. `false`: it has none.
+#[must_use]
+pub(crate) fn random(out: &mut [u8]) -> bool {
+    // SAFETY: the host writes `out.len()` bytes.
+    unsafe { random_get(out.as_mut_ptr(), out.len()) == 0 }
 }
 
-/// A request header, as bytes. Only while the request's headers are held.
-pub(crate) fn request_header(name: &str) -> Option<Vec<u8>> {
-    header(REQUEST_HEADERS, name)
+/// The variables that the host lets the VM see.
+pub(crate) struct Environment(Vec<u8>);
+
+impl Environment {
+    /// As the host tells it now; empty if it does not.
+    pub(crate) fn read() -> Self {
+        let (mut count, mut size) = (0, 0);
+        // SAFETY: the host writes both numbers.
+        if unsafe { environ_sizes_get(&raw mut count, &raw mut size) } != 0 {
+            return Self(Vec::new());
+        }
+        let mut entries = vec![null_mut(); count];
+        let mut block = vec![0; size];
+        // SAFETY: the host writes what it has just announced: as many pointers and as many bytes.
+        match unsafe { environ_get(entries.as_mut_ptr(), block.as_mut_ptr()) } {
+            0 => Self(block),
+            _ => Self(Vec::new()),
+        }
+    }
+
+    /// The value of `name`, if it is text.
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        self.0.split(|&byte| byte == 0).find_map(|entry| {
+            let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+            Some(std::str::from_utf8(value).ok()?.to_owned())
+        })
+    }
+}
+
+/// A request header, as bytes; `None` if there is none. Only while the request's headers are held.
+pub(crate) fn request_header(name: &str) -> Result<Option<Vec<u8>>, Unreadable> {
+    or_absent(header(REQUEST_HEADERS, name))
 }
 
 /// A header of the call's answer. Only where the answer has headers.
 pub(crate) fn call_header(name: &str) -> Option<Vec<u8>> {
-    header(CALL_RESPONSE_HEADERS, name)
+    header(CALL_RESPONSE_HEADERS, name).ok()
 }
 
-fn header(map: u32, name: &str) -> Option<Vec<u8>> {
+fn header(map: u32, name: &str) -> Result<Vec<u8>, Status> {
     // SAFETY: `name` is read during the call only.
     bytes(|data, size| unsafe {
         proxy_get_header_map_value(map, name.as_ptr(), name.len(), data, size)
     })
 }
 
-/// The first `max` bytes of the request's body.
-pub(crate) fn request_body(max: usize) -> Vec<u8> {
-    buffer(REQUEST_BODY, max)
+/// The first `max` bytes of the request's body; none if it has none.
+pub(crate) fn request_body(max: usize) -> Result<Vec<u8>, Unreadable> {
+    Ok(or_absent(buffer(REQUEST_BODY, max))?.unwrap_or_default())
 }
 
-/// The body of the call's answer.
+/// The body of the call's answer, which the host said to have so many bytes; fewer if it cannot be read.
 pub(crate) fn call_body(size: usize) -> Vec<u8> {
-    buffer(CALL_RESPONSE_BODY, size)
+    buffer(CALL_RESPONSE_BODY, size).unwrap_or_default()
 }
 
-/// The plugin's configuration.
+/// The plugin's configuration; empty if it cannot be read, which is none that is taken.
 pub(crate) fn configuration(size: usize) -> Vec<u8> {
-    buffer(PLUGIN_CONFIGURATION, size)
+    buffer(PLUGIN_CONFIGURATION, size).unwrap_or_default()
 }
 
-fn buffer(buffer: u32, max: usize) -> Vec<u8> {
+fn buffer(buffer: u32, max: usize) -> Result<Vec<u8>, Status> {
     if max == 0 {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    // SAFETY: plain values. No buffer is an empty one: the engine refuses an empty push.
+    // SAFETY: plain values.
     bytes(|data, size| unsafe { proxy_get_buffer_bytes(buffer, 0, max, data, size) })
-        .unwrap_or_default()
 }
 
 /// Answers the stream that is effective now.
@@ -209,18 +265,22 @@ pub(crate) fn respond(response: &Response) {
     };
 }
 
-/// `content-type` and `nosniff` as the ABI serialises header pairs:
-/// count, then both lengths of each pair, then each string with a NUL.
+/// `content-type` and `nosniff`.
 fn header_pairs(content_type: Option<&str>) -> Vec<u8> {
-    let Some(content_type) = content_type else {
-        return 0_u32.to_le_bytes().to_vec();
-    };
-    let pairs = [
-        ("content-type", content_type),
-        ("x-content-type-options", "nosniff"),
-    ];
-    let mut out = Vec::with_capacity(96);
-    // Four-digit lengths at most: the casts keep every bit.
+    match content_type {
+        None => pairs(&[]),
+        Some(content_type) => pairs(&[
+            ("content-type", content_type),
+            ("x-content-type-options", "nosniff"),
+        ]),
+    }
+}
+
+/// Header pairs as the ABI serialises them: count, then both lengths of each pair, then each string with a NUL.
+fn pairs(pairs: &[(&str, &str)]) -> Vec<u8> {
+    let size = |(name, value): &(&str, &str)| 10 + name.len() + value.len();
+    let mut out = Vec::with_capacity(4 + pairs.iter().map(size).sum::<usize>());
+    // Memory has 32 bits: the casts keep every bit.
     out.extend_from_slice(&(pairs.len() as u32).to_le_bytes());
     for (name, value) in pairs {
         out.extend_from_slice(&(name.len() as u32).to_le_bytes());
@@ -247,23 +307,43 @@ pub(crate) fn within(context: u32, back: u32, act: impl FnOnce()) -> bool {
     true
 }
 
-/// Starts a call from the root context; the number under which its answer comes.
+/// Starts a call from the root context; the number under which its answer comes. `None`: the host would not.
 pub(crate) fn start_call(request: &CallRequest) -> Option<u32> {
-    let headers = vec![
+    let headers = pairs(&[
         (":method", request.method),
-        (":path", request.path.as_str()),
-        (":authority", request.authority.as_str()),
+        (":path", &request.path),
+        (":authority", &request.authority),
         ("content-type", request.content_type),
-    ];
-    let timeout = Duration::from_millis(u64::from(request.timeout_ms));
-    let call: Result<u32, SdkStatus> = proxy_wasm::hostcalls::dispatch_http_call(
-        &request.cluster,
-        headers,
-        Some(&request.body),
-        vec![],
-        timeout,
-    );
-    call.ok()
+    ]);
+    let (cluster, body, trailers) = (&request.cluster, &request.body, pairs(&[]));
+    let mut number = 0;
+    // SAFETY: all memory is read during the call only; the host writes `number`.
+    let status = unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            request.timeout_ms,
+            &raw mut number,
+        )
+    };
+    (status == OK).then_some(number)
+}
+
+thread_local! {
+    /// Whether the last value that was asked for could not be read, which is not to say that it is absent.
+    static UNREADABLE: Cell<bool> = const { Cell::new(false) };
+    static CREATION_FAILED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether something could not be created in shared data since this was last asked. Nothing is ever created later.
+pub(crate) fn creation_failed() -> bool {
+    CREATION_FAILED.take()
 }
 
 /// The host's shared data.
@@ -275,12 +355,24 @@ impl SharedData for Shared {
         // SAFETY: `key` is read during the call only; the host writes `cas`.
         let value = bytes(|data, size| unsafe {
             proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas)
-        })?;
-        Some((value, Cas(cas)))
+        });
+        match value {
+            Ok(value) => Some((value, Cas(cas))),
+            Err(status) => {
+                UNREADABLE.set(status != NOT_FOUND);
+                None
+            }
+        }
     }
 
     fn set(&self, key: &str, value: &[u8], cas: Option<Cas>) -> Result<(), SetError> {
+        if cas.is_none() && UNREADABLE.take() {
+            // A creation of what may exist and hold the promises of other workers.
+            CREATION_FAILED.set(true);
+            return Err(SetError::Refused);
+        }
         // 0 asks for an unconditional write; the host's counter starts at 1.
+        let creates = cas.is_none();
         let cas = cas.map_or(0, |cas| cas.0);
         // SAFETY: `key` and `value` are read during the call only.
         let status = unsafe {
@@ -289,7 +381,10 @@ impl SharedData for Shared {
         match status {
             OK => Ok(()),
             CAS_MISMATCH => Err(SetError::Conflict),
-            _ => Err(SetError::Refused),
+            _ => {
+                CREATION_FAILED.set(creates || CREATION_FAILED.get());
+                Err(SetError::Refused)
+            }
         }
     }
 }
@@ -317,7 +412,7 @@ impl Queue {
     /// Takes one wake-up out; there may be none left.
     pub(crate) fn take(self) -> bool {
         // SAFETY: plain values.
-        bytes(|data, size| unsafe { proxy_dequeue_shared_queue(self.0, data, size) }).is_some()
+        bytes(|data, size| unsafe { proxy_dequeue_shared_queue(self.0, data, size) }).is_ok()
     }
 }
 
@@ -338,10 +433,11 @@ pub(crate) fn define_metric(kind: MetricKind, name: &str) -> Option<u32> {
     (status == OK).then_some(metric)
 }
 
-/// Adds to a counter or gauge.
-pub(crate) fn increment_metric(metric: u32, by: i64) {
-    // SAFETY: plain values. A lost count is not worth a push.
-    let _ = unsafe { proxy_increment_metric(metric, by) };
+/// Adds to a counter or gauge. `false`: it was not added.
+#[must_use]
+pub(crate) fn increment_metric(metric: u32, by: i64) -> bool {
+    // SAFETY: plain values.
+    unsafe { proxy_increment_metric(metric, by) == OK }
 }
 
 /// Records into a histogram.
@@ -357,8 +453,9 @@ pub(crate) fn set_tick_period(period_ms: u64) -> bool {
     unsafe { proxy_set_tick_period_milliseconds(period) == OK }
 }
 
-/// Tells the host that this root context, which asked to be kept, may go.
-pub(crate) fn done() {
+/// Tells the host that this root context, which asked to be kept, may go. `false`: it did not hear.
+#[must_use]
+pub(crate) fn done() -> bool {
     // SAFETY: plain values.
-    let _ = unsafe { proxy_done() };
+    unsafe { proxy_done() == OK }
 }

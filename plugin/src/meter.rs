@@ -16,12 +16,32 @@ pub(crate) struct Meter {
 }
 
 struct Series {
-    /// The host's number; `None` if it would not define it.
-    id: Option<u32>,
+    id: Id,
     /// Counted since the last [`Meter::flush`].
     pending: i64,
     /// Measured since then.
     values: Vec<u64>,
+}
+
+/// The host's number of a series.
+enum Id {
+    Known(u32),
+    /// The host would not define it; it is asked again.
+    Wanted(MetricKind, String),
+}
+
+impl Id {
+    fn get(&mut self) -> Option<u32> {
+        if let Self::Wanted(kind, name) = self
+            && let Some(id) = host::define_metric(*kind, name)
+        {
+            *self = Self::Known(id);
+        }
+        match self {
+            Self::Known(id) => Some(*id),
+            Self::Wanted(..) => None,
+        }
+    }
 }
 
 impl Meter {
@@ -42,20 +62,19 @@ impl Meter {
                 series.values.push(value);
             }
             Shape::Histogram(value) => {
-                if let Some(id) = series.id {
+                if let Some(id) = series.id.get() {
                     host::record_metric(id, value);
                 }
             }
         }
     }
 
-    /// Tells the host what was counted since the last time.
+    /// Tells the host what was counted since the last time. What it does not take is told again.
     pub(crate) fn flush(&mut self) {
         for series in self.series.values_mut() {
-            let pending = std::mem::take(&mut series.pending);
-            let Some(id) = series.id else { continue };
-            if pending != 0 {
-                host::increment_metric(id, pending);
+            let Some(id) = series.id.get() else { continue };
+            if series.pending != 0 && host::increment_metric(id, series.pending) {
+                series.pending = 0;
             }
             for value in series.values.drain(..) {
                 host::record_metric(id, value);
@@ -76,8 +95,10 @@ impl Series {
             Shape::Gauge(_) => MetricKind::Gauge,
             Shape::Histogram(_) => MetricKind::Histogram,
         };
+        let mut id = Id::Wanted(kind, name);
+        id.get();
         Self {
-            id: host::define_metric(kind, &name),
+            id,
             pending: 0,
             values: Vec::new(),
         }

@@ -3,11 +3,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, RootContext};
 use weir_engine::{CallOutcome, Input, TICK_MS};
 
 use crate::contexts;
-use crate::host::{self, Level, Queue};
+use crate::host::{self, Environment, Level, Queue};
 use crate::worker::{Scope, Worker};
 
 /// How long a replaced configuration may take to deliver what it still holds. Then the rest is lost, and counted.
@@ -43,17 +42,18 @@ impl Root {
             if late {
                 worker.abandon();
             }
-            if late || worker.is_idle() {
+            // Not heard, it is said again at the next turn.
+            if (late || worker.is_idle()) && host::done() {
                 self.draining_since_ms = None;
-                host::done();
                 contexts::end(self.id);
             }
         }
     }
 }
 
-impl Context for Root {
-    fn on_http_call_response(&mut self, number: u32, headers: usize, body_size: usize, _: usize) {
+impl Root {
+    /// The answer of a call: so many headers, none if there was no answer, and so much of a body.
+    pub(crate) fn on_call_done(&mut self, number: u32, headers: usize, body_size: usize) {
         let Some(call) = self
             .worker
             .as_ref()
@@ -61,14 +61,15 @@ impl Context for Root {
         else {
             return;
         };
-        // Without headers there was no answer, and asking for one is a fault.
-        if headers == 0 {
+        // Without headers there was no answer, and asking for one is a fault. Half an answer is none either: the store
+        // might have said more than "I have it".
+        let body = (headers > 0).then(|| host::call_body(body_size));
+        let Some(body) = body.filter(|body| body.len() == body_size) else {
             return self.handle(Input::CallDone {
                 call,
                 outcome: CallOutcome::Reset,
             });
-        }
-        let body = host::call_body(body_size);
+        };
         let outcome = CallOutcome::Answer {
             status: number_in(":status").unwrap_or(0),
             retry_after_s: number_in("retry-after"),
@@ -77,20 +78,21 @@ impl Context for Root {
         self.handle(Input::CallDone { call, outcome });
     }
 
-    fn on_done(&mut self) -> bool {
+    /// Whether this root may go now.
+    pub(crate) fn on_done(&mut self) -> bool {
         let idle = self.worker.as_ref().is_none_or(|worker| worker.is_idle());
-        if !idle {
+        if !idle && self.draining_since_ms.is_none() {
             self.draining_since_ms = Some(host::mono_ms());
         }
         idle
     }
-}
 
-impl RootContext for Root {
-    fn on_configure(&mut self, size: usize) -> bool {
+    /// Takes up the configuration of so many bytes, or says what is wrong with it.
+    pub(crate) fn on_configure(&mut self, size: usize) -> bool {
         let began_ms = host::mono_ms();
         let document = host::configuration(size);
-        let config = match weir_config::parse(&document, &|name| std::env::var(name).ok()) {
+        let environment = Environment::read();
+        let config = match weir_config::parse(&document, &|name| environment.get(name)) {
             Ok(config) => config,
             Err(problems) => {
                 for problem in &problems {
@@ -104,13 +106,13 @@ impl RootContext for Root {
                 return false;
             }
         };
-        let queue = Queue::register(&queue_name());
+        let mut random = [0; 8];
+        if !host::random(&mut random) {
+            return refuse("no random bytes");
+        }
+        let queue = Queue::register(&queue_name(random));
         if queue.is_none() || !host::set_tick_period(TICK_MS) {
-            host::log(
-                Level::Error,
-                "weir: this host has neither shared queues nor ticks",
-            );
-            return false;
+            return refuse("neither shared queues nor ticks");
         }
         let accounts = config.accounts().count();
         let rules: usize = config
@@ -118,6 +120,9 @@ impl RootContext for Root {
             .map(|(_, account)| account.rules.len())
             .sum();
         let worker = Rc::new(Worker::new(self.id, queue, Rc::new(config)));
+        if host::creation_failed() {
+            return refuse("no shared data");
+        }
         let ms = host::mono_ms().saturating_sub(began_ms);
         host::log(
             Level::Info,
@@ -128,11 +133,11 @@ impl RootContext for Root {
         true
     }
 
-    fn on_tick(&mut self) {
+    pub(crate) fn on_tick(&mut self) {
         self.handle(Input::Tick);
     }
 
-    fn on_queue_ready(&mut self, _: u32) {
+    pub(crate) fn on_queue_ready(&mut self) {
         if let Some(worker) = &self.worker {
             worker.clear_wakes();
         }
@@ -145,13 +150,16 @@ fn number_in<T: std::str::FromStr>(header: &str) -> Option<T> {
     std::str::from_utf8(&value).ok()?.trim().parse().ok()
 }
 
-fn queue_name() -> String {
+/// Without it Weir would break a promise from the first push on.
+fn refuse(lacking: &str) -> bool {
+    host::log(Level::Error, &format!("weir: this host has {lacking}"));
+    false
+}
+
+/// The first one asked for is the VM's.
+fn queue_name(random: [u8; 8]) -> String {
     QUEUE_NAME.with_borrow_mut(|name| {
-        name.get_or_insert_with(|| {
-            let mut random = [0; 8];
-            host::random(&mut random);
-            format!("weir/wake/{:016x}", u64::from_le_bytes(random))
-        })
-        .clone()
+        name.get_or_insert_with(|| format!("weir/wake/{:016x}", u64::from_le_bytes(random)))
+            .clone()
     })
 }

@@ -1,11 +1,20 @@
 //! One HTTP request: collects it, hands it to the engine whole, and holds it until it is answered.
 
-use proxy_wasm::types::Action;
 use weir_engine::config::AccountId;
-use weir_engine::{Input, Method, Request, StreamId};
+use weir_engine::{Input, Method, Request, Response, StreamId};
 
 use crate::host;
 use crate::worker::{Scope, Worker};
+
+/// What is to become of a request, with the ABI's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Action {
+    /// It goes on to the next filter.
+    Continue = 0,
+    /// It is held.
+    Pause = 1,
+}
 
 pub(crate) struct Stream {
     id: StreamId,
@@ -43,7 +52,11 @@ impl Stream {
 
     /// The request's headers are there. `None`: not a push URL, everything passes.
     pub(crate) fn headers(&mut self, worker: &Worker, end_of_stream: bool) -> Option<Action> {
-        let target = host::request_header(":path").and_then(|path| String::from_utf8(path).ok());
+        let Ok(target) = host::request_header(":path") else {
+            // It may be a push: nobody else is to have it.
+            return Some(self.come_again());
+        };
+        let target = target.and_then(|path| String::from_utf8(path).ok());
         let target = target.unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let route = worker.config().route(path)?;
@@ -89,7 +102,10 @@ impl Stream {
             }
         };
         // One byte more than allowed is enough for the engine to refuse it.
-        let body = host::request_body(body_size.min(max_body(worker) + 1));
+        let Ok(body) = host::request_body(body_size.min(max_body(worker) + 1)) else {
+            self.come_again();
+            return;
+        };
         let request = Request {
             account: head.account,
             authorizer: head.authorizer.as_deref(),
@@ -102,6 +118,13 @@ impl Stream {
         if worker.handle(Scope::Stream(stream), Input::Request { stream, request }) {
             self.state = State::Answered;
         }
+    }
+
+    /// The host does not let us read the request: WeChat is to send it again.
+    fn come_again(&mut self) -> Action {
+        self.state = State::Answered;
+        host::respond(&Response::empty(503));
+        Action::Pause
     }
 
     /// The stream is over.
@@ -118,9 +141,9 @@ fn max_body(worker: &Worker) -> usize {
 }
 
 fn bodiless_method() -> Method {
-    match host::request_header(":method").as_deref() {
-        Some(b"GET") => Method::Get,
-        Some(b"POST") => Method::Post,
+    match host::request_header(":method") {
+        Ok(Some(name)) if name == b"GET" => Method::Get,
+        Ok(Some(name)) if name == b"POST" => Method::Post,
         _ => Method::Other,
     }
 }

@@ -197,8 +197,12 @@ impl Random for Pool {
     fn fill(&mut self, out: &mut [u8]) {
         for chunk in out.chunks_mut(self.bytes.len()) {
             if self.bytes.len() - self.used < chunk.len() {
-                host::random(&mut self.bytes);
-                self.used = 0;
+                // What cannot be had is asked for again the next time.
+                self.used = if host::random(&mut self.bytes) {
+                    0
+                } else {
+                    self.bytes.len()
+                };
             }
             let end = self.used + chunk.len();
             if let Some(bytes) = self.bytes.get_mut(self.used..end) {

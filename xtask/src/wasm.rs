@@ -112,7 +112,6 @@ fn parse(bytes: &[u8]) -> Result<Module> {
 
 /// Leaves out what nobody calls: exports, custom sections, and all that only they reached.
 fn reduce(module: &mut Module) -> Result<()> {
-    put_own_callbacks(module)?;
     let dropped = drop_unused_exports(module)?;
     let custom: Vec<_> = module.customs.iter().map(|(id, _)| id).collect();
     for section in custom {
@@ -121,29 +120,6 @@ fn reduce(module: &mut Module) -> Result<()> {
     walrus::passes::gc::run(module);
     if !dropped.is_empty() {
         say::note(&format!("callbacks left out: {}", dropped.join(", ")));
-    }
-    Ok(())
-}
-
-/// Puts each callback that the plugin brings itself in the place of the SDK's.
-fn put_own_callbacks(module: &mut Module) -> Result<()> {
-    let own: Vec<_> = (module.exports.iter())
-        .filter_map(|export| {
-            let name = export.name.strip_prefix(interface::OWN_PREFIX)?;
-            Some((export.id(), format!("{}{name}", interface::CALLBACK_PREFIX)))
-        })
-        .collect();
-    ensure!(
-        !own.is_empty(),
-        "the plugin has no callbacks of its own: {}… is missing",
-        interface::OWN_PREFIX
-    );
-    for (export, name) in own {
-        module
-            .exports
-            .remove(&name)
-            .with_context(|| format!("the SDK has no {name} to be replaced"))?;
-        module.exports.get_mut(export).name = name;
     }
     Ok(())
 }
@@ -213,7 +189,7 @@ mod tests {
         let callbacks = CALLBACKS
             .iter()
             .map(|(name, _)| *name)
-            .chain([interface::ABI_VERSION, "weir_on_request_body"]);
+            .chain([interface::ABI_VERSION]);
         for name in callbacks.chain(further.iter().copied()) {
             let function = function(&mut module, users.contains(&name).then_some(imported));
             module.exports.add(name, function);
@@ -258,21 +234,6 @@ mod tests {
                 .is_empty()
         );
         assert_eq!(module.customs.iter().count(), 0);
-    }
-
-    #[test]
-    fn the_plugins_own_callback_takes_the_place_of_the_sdks() {
-        let mut module = module(&[], ("env", "proxy_log"), &["weir_on_request_body"]);
-        reduce(&mut module).expect("all that is needed is there");
-        let body = module.exports.get_func("proxy_on_request_body");
-        let body = body.expect("a callback");
-        let own = module.funcs.get(body).kind.unwrap_local();
-        let mut calls = 0;
-        for (instruction, _) in &own.block(own.entry_block()).instrs {
-            calls += usize::from(matches!(instruction, walrus::ir::Instr::Call(_)));
-        }
-        assert_eq!(calls, 1, "it is the one that logs");
-        assert!(module.exports.get_func("weir_on_request_body").is_err());
     }
 
     #[test]

@@ -39,11 +39,6 @@ pub(super) const CALLBACKS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Callbacks of streams are the plugin's own: an export with this prefix takes the place of the SDK's.
-pub(super) const OWN_PREFIX: &str = "weir_on_";
-/// What callbacks are called by the ABI.
-pub(super) const CALLBACK_PREFIX: &str = "proxy_on_";
-
 /// Exports that are no callbacks: memory, its allocator, and the start function of the language's runtime.
 pub(super) const PLUMBING: &[&str] = &[
     "memory",
@@ -59,43 +54,22 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     (
         "env",
         &[
-            "proxy_add_header_map_value",
-            "proxy_continue_stream",
             "proxy_define_metric",
             "proxy_dequeue_shared_queue",
             "proxy_done",
             "proxy_enqueue_shared_queue",
             "proxy_get_buffer_bytes",
-            "proxy_get_current_time_nanoseconds",
-            "proxy_get_header_map_pairs",
             "proxy_get_header_map_value",
-            "proxy_get_log_level",
-            "proxy_get_property",
             "proxy_get_shared_data",
-            "proxy_get_status",
             "proxy_http_call",
             "proxy_increment_metric",
             "proxy_log",
             "proxy_record_metric",
             "proxy_register_shared_queue",
-            "proxy_remove_header_map_value",
-            "proxy_replace_header_map_value",
-            "proxy_resolve_shared_queue",
             "proxy_send_local_response",
-            "proxy_set_buffer_bytes",
             "proxy_set_effective_context",
-            "proxy_set_header_map_pairs",
             "proxy_set_shared_data",
             "proxy_set_tick_period_milliseconds",
-            // Never called: the SDK's trait objects refer to them.
-            "proxy_call_foreign_function",
-            "proxy_close_stream",
-            "proxy_grpc_call",
-            "proxy_grpc_cancel",
-            "proxy_grpc_close",
-            "proxy_grpc_send",
-            "proxy_grpc_stream",
-            "proxy_set_property",
         ],
     ),
     (
