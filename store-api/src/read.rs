@@ -1,4 +1,4 @@
-//! The answers of the read side: `GET /v1/accounts`, `/v1/users`, `/v1/messages`, `/v1/events`.
+//! The answers of the read side: `GET /v1/accounts`, `/v1/users`, `/v1/messages`, `/v1/replies`, `/v1/events`.
 //!
 //! Times are RFC 3339 in UTC. A field without a value is `null`, never absent, except where its
 //! documentation says so.
@@ -118,6 +118,45 @@ pub struct Message {
     pub text: Option<String>,
     /// Every field as WeChat pushed it.
     pub push: Option<Box<RawValue>>,
+}
+
+/// The work behind a push that was claimed, and what became of its reply. Newest first means: claimed last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The id of the push's event.
+    pub push: String,
+    /// The account's name in the gateway's configuration; `null` where the event named none.
+    pub account: Option<String>,
+    /// The user; `null` where the event was about none.
+    pub openid: Option<String>,
+    /// The application's name in the gateway's configuration; `null` until it has answered.
+    pub app: Option<String>,
+    /// What became of it.
+    pub state: ReplyState,
+    /// Why the application gave none: `timeout`, `status`, `reset`, `malformed`, `refused`.
+    pub failed: Option<String>,
+    /// With [`ReplyState::Undeliverable`]: why.
+    pub reason: Option<String>,
+    /// WeChat's `errcode`, where it refused a send.
+    pub errcode: Option<i64>,
+    /// When the work was claimed first; `null` as long as only its outcome is known.
+    pub claimed_at: Option<String>,
+    /// When the application's answer was stored.
+    pub done_at: Option<String>,
+}
+
+/// What became of the reply to a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplyState {
+    /// The application has not answered.
+    Waiting,
+    /// It has: with what goes to the user in WeChat's time, or with nothing. Also while a late reply is being sent.
+    Answered,
+    /// It came late, and WeChat took it as a message.
+    Sent,
+    /// It came late, and will not reach the user.
+    Undeliverable,
 }
 
 /// An event as it was stored. Newest first means: stored last.

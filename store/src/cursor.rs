@@ -34,6 +34,8 @@ pub enum Order {
     Follows,
     /// Messages by their time.
     Messages,
+    /// Replies by their first claim.
+    Replies,
     /// Events by their storage.
     Events,
 }
@@ -44,6 +46,7 @@ impl Order {
             Self::Users => 'u',
             Self::Follows => 'f',
             Self::Messages => 'm',
+            Self::Replies => 'r',
             Self::Events => 'e',
         }
     }

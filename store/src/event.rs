@@ -13,11 +13,14 @@ use time::format_description::well_known::Rfc3339;
 use weir_store_api::{ASK_USER, EventResult, EventStatus};
 
 use crate::fact::{self, Attributes, Fact};
+use crate::ledger::Claim;
 
 /// Longest `id`. Source: weir-store-api.
-const ID_MAX_BYTES: usize = 128;
+pub(crate) const ID_MAX_BYTES: usize = 128;
 /// Longest `source`, `type` and `subject`.
-const NAME_MAX_BYTES: usize = 256;
+pub(crate) const NAME_MAX_BYTES: usize = 256;
+/// Longest `weirclaim`. Source: weir-store-api.
+const CLAIM_MAX_BYTES: usize = 64;
 
 /// An event that can be stored, and what it tells.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +41,8 @@ pub struct NewEvent {
     pub stored_at_ms: i64,
     /// Whether the sender wants to know what is known of the user.
     pub asks_user: bool,
+    /// Who would do the work behind it.
+    pub claim: Option<Claim>,
     /// What it tells.
     pub fact: Option<Fact>,
 }
@@ -47,6 +52,14 @@ impl NewEvent {
     #[must_use]
     pub fn is_unread(&self) -> bool {
         self.kind.starts_with("weir.") && self.fact.is_none()
+    }
+
+    /// The user it is about, as far as it says.
+    pub(crate) fn user(&self) -> Option<&str> {
+        let sighting = self.fact.as_ref().and_then(|fact| fact.sighting.as_ref());
+        sighting.map_or(self.subject.as_deref(), |sighting| {
+            Some(sighting.openid.as_str())
+        })
     }
 }
 
@@ -88,6 +101,10 @@ struct Envelope<'a> {
     subject: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     weirask: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    weirclaim: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    weirleasems: Option<&'a RawValue>,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -151,6 +168,25 @@ pub fn read(raw: &RawValue, max_bytes: usize, now_ms: i64) -> Result<NewEvent, R
         Some(known) => known,
         None => None,
     };
+    let claim = match &envelope.weirclaim {
+        None => None,
+        Some(_) => Some(Claim {
+            claimant: name(
+                &envelope.weirclaim,
+                CLAIM_MAX_BYTES,
+                "its weirclaim must have 1 to 64 bytes without control characters",
+            )?,
+            lease_ms: match envelope.weirleasems {
+                None => None,
+                Some(number) => match serde_json::from_str::<u32>(number.get()) {
+                    Ok(lease_ms) => Some(lease_ms.into()),
+                    Err(_) => {
+                        return Err(reject("its weirleasems must be a number of milliseconds"));
+                    }
+                },
+            },
+        }),
+    };
     let data = envelope.data.map(RawValue::get);
     let attributes = Attributes {
         source: &source,
@@ -170,10 +206,12 @@ pub fn read(raw: &RawValue, max_bytes: usize, now_ms: i64) -> Result<NewEvent, R
         subject,
         stored_at_ms: now_ms,
         asks_user: envelope.weirask.as_deref() == Some(ASK_USER),
+        claim,
     })
 }
 
-fn is_name(text: &str, max_bytes: usize) -> bool {
+/// Whether a text can be a name: neither empty, nor too long, nor with control characters.
+pub(crate) fn is_name(text: &str, max_bytes: usize) -> bool {
     (1..=max_bytes).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
@@ -272,6 +310,32 @@ mod tests {
                 "a",
                 "data_base64",
             ),
+            (
+                r#"{"specversion":"1.0","id":"a","source":"/s","type":"t","weirclaim":""}"#
+                    .to_owned(),
+                "a",
+                "weirclaim",
+            ),
+            (
+                format!(
+                    r#"{{"specversion":"1.0","id":"a","source":"/s","type":"t","weirclaim":"{}"}}"#,
+                    &long[..65]
+                ),
+                "a",
+                "weirclaim",
+            ),
+            (
+                r#"{"specversion":"1.0","id":"a","source":"/s","type":"t","weirclaim":"a\n"}"#
+                    .to_owned(),
+                "a",
+                "weirclaim",
+            ),
+            (
+                r#"{"specversion":"1.0","id":"a","source":"/s","type":"t","weirclaim":"c","weirleasems":-1}"#
+                    .to_owned(),
+                "a",
+                "weirleasems",
+            ),
         ] {
             let rejection = read_json(&json).unwrap_err();
             assert_eq!(rejection.id, id, "{json}");
@@ -290,6 +354,27 @@ mod tests {
             "x".repeat(10_000)
         );
         assert!(read_json(&json).unwrap_err().reason.contains("larger"));
+    }
+
+    #[test]
+    fn a_claim_names_somebody_and_may_have_a_lease() {
+        let claim = |rest: &str| {
+            let event = r#"{"specversion":"1.0","id":"a","source":"/s","type":"t""#;
+            read_json(&format!("{event}{rest}}}")).unwrap().claim
+        };
+        let named = |lease_ms| {
+            Some(Claim {
+                claimant: "node 1".to_owned(),
+                lease_ms,
+            })
+        };
+        assert_eq!(claim(""), None);
+        assert_eq!(claim(r#","weirclaim":null,"weirleasems":5"#), None);
+        assert_eq!(claim(r#","weirclaim":"node 1""#), named(None));
+        assert_eq!(
+            claim(r#","weirclaim":"node 1","weirleasems":4294967295"#),
+            named(Some(4_294_967_295))
+        );
     }
 
     #[test]

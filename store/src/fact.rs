@@ -12,6 +12,7 @@ use weir_store_api::{
 
 use crate::fold::Clock;
 use crate::lenient::Leaf;
+use crate::reply::{self, ReplyFact};
 
 /// Longest openid, unionid, appid, scene or message id that is looked at, in bytes. Real ones have fewer than 70;
 /// PostgreSQL cannot index texts of some thousands.
@@ -30,6 +31,8 @@ pub struct Fact {
     pub at: Clock,
     /// Whom it is about, if anyone.
     pub sighting: Option<Sighting>,
+    /// What became known of the reply to a push.
+    pub reply: Option<Box<ReplyFact>>,
 }
 
 /// A person, and what became known of them.
@@ -87,6 +90,9 @@ pub(crate) fn read(event: Attributes<'_>, data: &str) -> Option<Fact> {
     let kind = event.kind;
     if kind == TYPE_USER_SNAPSHOT {
         return profile(event, data);
+    }
+    if reply::concerns(kind) {
+        return about_reply(event, data);
     }
     let is_push = [TYPE_MESSAGE, TYPE_EVENT, TYPE_COMPONENT]
         .iter()
@@ -169,6 +175,7 @@ fn push(event: Attributes<'_>, data: &str) -> Option<Fact> {
             let openid = openid.into_nonempty().and_then(identifier)?;
             Some(Sighting { openid, change })
         }),
+        reply: None,
     })
 }
 
@@ -306,6 +313,20 @@ fn profile(event: Attributes<'_>, data: &str) -> Option<Fact> {
             openid: user.openid.into_nonempty().and_then(identifier)?,
             change: Change::Profile(Box::new(fields)),
         }),
+        reply: None,
+    })
+}
+
+/// A reply is the application's: it tells nothing of the user.
+fn about_reply(event: Attributes<'_>, data: &str) -> Option<Fact> {
+    let told = reply::read(event.kind, data)?;
+    let at_ms = event.at_ms.unwrap_or(event.now_ms);
+    Some(Fact {
+        account: account(&told.account)?,
+        appid: identifier(told.appid.into_owned()),
+        at: Clock::new(at_ms.div_euclid(1000), at_ms, event.source, event.id),
+        sighting: None,
+        reply: Some(Box::new(told.reply)),
     })
 }
 

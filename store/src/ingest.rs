@@ -28,13 +28,13 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::Limits;
 use crate::event::NewEvent;
 use crate::metrics::{Metrics, Queued};
-use crate::repo::{Batch, Repo, RepoError, Stored};
+use crate::repo::{Batch, Repo, RepoError, Taken};
 
 /// What became of an event that was handed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It is durable.
-    Stored(Stored),
+    Stored(Taken),
     /// The database will never take it.
     Refused,
 }
@@ -240,7 +240,7 @@ impl Writing {
 fn store(repo: &dyn Repo, batch: Batch) -> BoxFuture<'_, Result<Vec<Outcome>, RepoError>> {
     async move {
         match repo.commit(&batch).await {
-            Ok(stored) => Ok(stored.into_iter().map(Outcome::Stored).collect()),
+            Ok(taken) => Ok(taken.into_iter().map(Outcome::Stored).collect()),
             Err(RepoError::Refused(reason)) if batch.len() <= 1 => {
                 tracing::warn!(reason, "the database refuses an event");
                 Ok(vec![Outcome::Refused; batch.len()])

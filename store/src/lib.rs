@@ -3,12 +3,13 @@
 //! # The way of an event
 //! [`routes`](server::router) → `body` cuts the request → [`event`] reads each, and [`fact`] what it tells →
 //! [`ingest`] gathers requests into one transaction → [`repo`] writes the log, and the projections that [`fold`]
-//! computes. The sender is answered when all of it is durable.
+//! computes, and the [`ledger`] of who does the work behind a push. The sender is answered when all of it is durable.
 //!
 //! # What it promises
 //! - An event is named by `source` and `id`, and counts once, however often and wherever it is sent.
 //! - 2xx comes after the commit is durable. After 503 the sender sends again.
 //! - The projections depend on the events alone, not on the order they came in.
+//! - The work behind a push is given to one, and its reply is handed out or sent, never both.
 //!
 //! # Out of scope
 //! WeChat's formats beyond the fields that projections use; deciding or sending anything; TLS and authorization
@@ -23,8 +24,10 @@ pub mod event;
 pub mod fact;
 pub mod fold;
 pub mod ingest;
+pub mod ledger;
 mod lenient;
 pub mod metrics;
+pub mod reply;
 pub mod repo;
 mod routes;
 pub mod server;

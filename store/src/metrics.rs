@@ -8,6 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use weir_store_api::WorkState;
 
 /// Media type of [`Metrics::render`]. Source: OpenMetrics 1.0.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -46,6 +47,7 @@ pub struct Metrics {
     registry: Registry,
     events: Family<ResultLabel, Counter>,
     unread: Counter,
+    claims: Family<ResultLabel, Counter>,
     commits: Family<ResultLabel, Counter>,
     commit_events: Histogram,
     commit_seconds: Histogram,
@@ -60,6 +62,7 @@ impl Default for Metrics {
             registry: Registry::with_prefix("weir_store"),
             events: Family::default(),
             unread: Counter::default(),
+            claims: Family::default(),
             commits: Family::default(),
             commit_events: Histogram::new(exponential_buckets(1.0, 2.0, 13)),
             commit_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 15)),
@@ -77,6 +80,12 @@ impl Default for Metrics {
             "events_unread",
             "Events of Weir's own types whose data is not what the type promises: kept in the log only",
             metrics.unread.clone(),
+        );
+        registry.register(
+            "claims",
+            "Claims to the work behind a push or to the send of its reply, by what they were told: yours, elsewhere, \
+             done or sent",
+            metrics.claims.clone(),
         );
         registry.register(
             "commits",
@@ -125,6 +134,17 @@ impl Metrics {
     /// Counts an event whose data could not be read.
     pub(crate) fn unread(&self) {
         self.unread.inc();
+    }
+
+    /// Counts a claim by what it was told.
+    pub(crate) fn claim(&self, state: WorkState) {
+        let result = match state {
+            WorkState::Yours => "yours",
+            WorkState::Elsewhere => "elsewhere",
+            WorkState::Done => "done",
+            WorkState::Sent => "sent",
+        };
+        self.claims.get_or_create(&ResultLabel { result }).inc();
     }
 
     /// Counts a commit that was made durable.

@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::ingest::{Ingest, Writer};
 use crate::metrics::Metrics;
 use crate::repo::{self, Repo};
-use crate::routes::{accounts, events, health, messages, metrics, users};
+use crate::routes::{accounts, events, health, messages, metrics, replies, users};
 
 /// What every request can reach.
 #[derive(Debug, Clone)]
@@ -64,6 +64,7 @@ pub fn router(state: AppState) -> Router {
         .route("/v1/users", get(users::list))
         .route("/v1/users/{account}/{openid}", get(users::show))
         .route("/v1/messages", get(messages::list))
+        .route("/v1/replies", get(replies::list))
         .route_layer(from_fn_with_state(state.clone(), require_bearer));
     Router::new()
         .merge(api)

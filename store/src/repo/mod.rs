@@ -11,6 +11,7 @@ pub mod postgres;
 mod row;
 pub mod select;
 pub mod sqlite;
+mod work;
 
 use std::fmt;
 use std::ops::{Deref, Range};
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use weir_store_api::Work;
 
 use crate::event::NewEvent;
 pub use row::{Cell, Row};
@@ -25,13 +27,13 @@ pub use row::{Cell, Row};
 /// A database.
 #[async_trait]
 pub trait Repo: fmt::Debug + Send + Sync + 'static {
-    /// Stores a batch in one transaction and brings the projections up to date. On return every event of it
+    /// Stores a batch in one transaction and brings the projections and the ledger up to date. On return every event of it
     /// survives a crash of the machine. The answers are in the order of the batch; an event that occurs twice
     /// in it is new once.
     ///
     /// # Errors
     /// Nothing is known to be stored. After [`RepoError::Unavailable`] it may have been stored all the same.
-    async fn commit(&self, batch: &Batch) -> Result<Vec<Stored>, RepoError>;
+    async fn commit(&self, batch: &Batch) -> Result<Vec<Taken>, RepoError>;
 
     /// Runs a statement once for each set of parameters and returns all rows.
     ///
@@ -51,6 +53,21 @@ pub trait Repo: fmt::Debug + Send + Sync + 'static {
 }
 
 /// What became of an event the database took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Whether it is new.
+    pub stored: Stored,
+    /// What its claim is told.
+    pub work: Option<Work>,
+}
+
+impl From<Stored> for Taken {
+    fn from(stored: Stored) -> Self {
+        Self { stored, work: None }
+    }
+}
+
+/// Whether an event the database took is new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stored {
     /// It is new.

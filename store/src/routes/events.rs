@@ -53,8 +53,15 @@ pub(crate) async fn ingest(
             continue;
         }
         match outcomes.next() {
-            Some(Outcome::Stored(Stored::Created)) => {}
-            Some(Outcome::Stored(Stored::Duplicate)) => result.status = EventStatus::Duplicate,
+            Some(Outcome::Stored(taken)) => {
+                if taken.stored == Stored::Duplicate {
+                    result.status = EventStatus::Duplicate;
+                }
+                if let Some(work) = &taken.work {
+                    state.metrics.claim(work.state);
+                }
+                result.work = taken.work;
+            }
             Some(Outcome::Refused) => {
                 result.status = EventStatus::Rejected;
                 result.reason = Some("the database cannot hold it".to_owned());

@@ -158,6 +158,7 @@ async fn a_failing_database_is_503_everywhere_until_it_works_again() {
         "/v1/users",
         "/v1/users/demo/oA",
         "/v1/messages",
+        "/v1/replies",
         "/v1/events",
         "/v1/accounts",
     ] {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
-use weir_store::repo::{Batch, Cell, Repo, RepoError, Row, Stored};
+use weir_store::repo::{Batch, Cell, Repo, RepoError, Row, Stored, Taken};
 
 use crate::world::soon;
 
@@ -64,7 +64,7 @@ impl Scripted {
 
 #[async_trait]
 impl Repo for Scripted {
-    async fn commit(&self, batch: &Batch) -> Result<Vec<Stored>, RepoError> {
+    async fn commit(&self, batch: &Batch) -> Result<Vec<Taken>, RepoError> {
         self.state.lock().unwrap().begun += 1;
         self.gate.acquire().await.unwrap().forget();
         let mut state = self.state.lock().unwrap();
@@ -79,7 +79,7 @@ impl Repo for Scripted {
         }
         let ids = batch.iter().map(|event| event.id.clone());
         state.commits.push(ids.collect());
-        Ok(vec![Stored::Created; batch.len()])
+        Ok(vec![Stored::Created.into(); batch.len()])
     }
 
     async fn select(&self, _: &'static str, _: Vec<Vec<Cell>>) -> Result<Vec<Row>, RepoError> {

@@ -11,6 +11,7 @@
 //! TLS to the server: it is on the same machine, or behind a proxy that speaks it.
 
 mod statements;
+mod work;
 mod write;
 
 use std::error::Error as _;
@@ -26,7 +27,7 @@ use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls};
 
-use super::{Batch, Cell, Repo, RepoError, Row, Settings, Stored, migrate};
+use super::{Batch, Cell, Repo, RepoError, Row, Settings, Taken, migrate};
 use write::Writing;
 
 /// Any number, as long as every store takes the same: it names the advisory lock of migrations.
@@ -131,7 +132,7 @@ impl Postgres {
 
     /// Commits once. Whatever goes wrong, the session is not used again: its state is unknown, and so is what it
     /// knows by heart.
-    async fn try_commit(&self, batch: &Batch) -> Result<Vec<Stored>, Failure> {
+    async fn try_commit(&self, batch: &Batch) -> Result<Vec<Taken>, Failure> {
         let mut slot = self.writer.lock().await;
         let mut writing = match slot.take() {
             Some(writing) if !writing.is_closed() => writing,
@@ -147,7 +148,7 @@ impl Postgres {
 
 #[async_trait]
 impl Repo for Postgres {
-    async fn commit(&self, batch: &Batch) -> Result<Vec<Stored>, RepoError> {
+    async fn commit(&self, batch: &Batch) -> Result<Vec<Taken>, RepoError> {
         let mut attempt = 1;
         loop {
             match self.try_commit(batch).await {

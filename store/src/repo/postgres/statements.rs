@@ -3,6 +3,7 @@
 use tokio_postgres::{Client, Statement};
 
 use super::super::person::person_columns;
+use super::super::work::entry_columns;
 
 /// Declares the statements of a batch, prepared once per session.
 macro_rules! statements {
@@ -71,4 +72,21 @@ statements! {
     insert_messages: "INSERT INTO messages (seq, account_key, user_key, kind, sent_at, received_ms, msg_id, text) \
         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], \
                              $7::text[], $8::text[])",
+    add_work: "INSERT INTO work (source_key, push, account_key, openid, claimed_at_ms, claimant, held_at_ms, lease_ms, \
+            done_at_ms, app, reply, create_time, failed, handed, sender, ended_at_ms, reason, errcode, state) \
+        SELECT source_key, push, account_key, openid, claimed_at_ms, claimant, held_at_ms, lease_ms, \
+            done_at_ms, app, reply, create_time, failed, handed, sender, ended_at_ms, reason, errcode, state \
+        FROM json_populate_recordset(NULL::work, $1::text::json) \
+        ON CONFLICT (source_key, push) DO NOTHING RETURNING source_key, push",
+    lock_work: concat!(
+        "SELECT w.source_key, w.push, ", entry_columns!(),
+        " FROM unnest($1::bigint[], $2::text[]) k (source_key, push) \
+        JOIN work w ON w.source_key = k.source_key AND w.push = k.push \
+        ORDER BY w.source_key, w.push FOR UPDATE OF w"),
+    save_work: "UPDATE work w SET account_key = p.account_key, openid = p.openid, claimed_at_ms = p.claimed_at_ms, \
+            claimant = p.claimant, held_at_ms = p.held_at_ms, lease_ms = p.lease_ms, done_at_ms = p.done_at_ms, \
+            app = p.app, reply = p.reply, create_time = p.create_time, failed = p.failed, handed = p.handed, \
+            sender = p.sender, ended_at_ms = p.ended_at_ms, reason = p.reason, errcode = p.errcode, state = p.state \
+        FROM json_populate_recordset(NULL::work, $1::text::json) p \
+        WHERE w.source_key = p.source_key AND w.push = p.push",
 }

@@ -1,7 +1,7 @@
 //! One batch, one transaction, a handful of round trips however many events it has: rows travel as arrays.
 //!
 //! Several stores may do this at once. What two of them could both want is locked in one order: events by source
-//! and id, then people by account and openid, then people by key.
+//! and id, then people by account and openid, then people by key, then work by source and push.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,9 +10,10 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement, Transaction};
 
 use super::super::person::{FollowRow, ProfileRow, json, load};
-use super::super::{Row, Stored};
-use super::Failure;
+use super::super::work::pages;
+use super::super::{Row, Stored, Taken};
 use super::statements::Statements;
+use super::{Failure, work};
 use crate::event::NewEvent;
 use crate::fact::{Change, Fact, Message};
 
@@ -88,7 +89,7 @@ impl Writing {
         self.client.is_closed()
     }
 
-    pub(super) async fn commit(&mut self, events: &[NewEvent]) -> Result<Vec<Stored>, Failure> {
+    pub(super) async fn commit(&mut self, events: &[NewEvent]) -> Result<Vec<Taken>, Failure> {
         let transaction = self.client.transaction().await?;
         let statements = &self.statements;
         let accounts = events.iter().filter_map(|event| event.fact.as_ref());
@@ -138,11 +139,17 @@ impl Writing {
             insert_messages(&transaction, &statements.insert_messages, &people).await?;
             save(&transaction, statements, &people).await?;
         }
+        let taken = seqs.into_iter().map(|seq| match seq {
+            Some(_) => Stored::Created.into(),
+            None => Stored::Duplicate.into(),
+        });
+        let mut taken: Vec<Taken> = taken.collect();
+        let pages = pages(events, &taken, sources, accounts);
+        if !pages.is_empty() {
+            work::write(&transaction, statements, &pages, &mut taken).await?;
+        }
         transaction.commit().await?;
-        Ok(seqs
-            .into_iter()
-            .map(|seq| seq.map_or(Stored::Duplicate, |_| Stored::Created))
-            .collect())
+        Ok(taken)
     }
 }
 

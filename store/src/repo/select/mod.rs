@@ -7,6 +7,7 @@
 
 mod events;
 mod messages;
+mod replies;
 mod users;
 
 use std::ops::Range;
@@ -17,6 +18,7 @@ use weir_store_api::read::{Account, Page};
 
 pub use events::{EventFilter, events};
 pub use messages::{MessageFilter, messages};
+pub use replies::{ReplyFilter, replies};
 pub use users::{Ask, UserFilter, known, user, users};
 
 use super::{Cell, Repo, RepoError, Row};
@@ -157,6 +159,7 @@ fn milliseconds(unix: i64) -> String {
 mod tests {
     use rusqlite::Connection;
 
+    use super::super::migrate;
     use super::*;
 
     #[test]
@@ -183,9 +186,10 @@ mod tests {
     #[test]
     fn every_listing_is_a_range_of_one_index() {
         let connection = Connection::open_in_memory().unwrap();
-        let schema = include_str!("../../../migrations/sqlite/0001_initial.sql");
-        connection.execute_batch(schema).unwrap();
-        let listings = [users::PLANS, messages::PLANS, events::PLANS].concat();
+        for step in migrate::SQLITE {
+            connection.execute_batch(step.sql).unwrap();
+        }
+        let listings = [users::PLANS, messages::PLANS, events::PLANS, replies::PLANS].concat();
         for (statement, expected) in listings {
             let explain = format!("EXPLAIN QUERY PLAN {}", statement.replace('$', "?"));
             let mut explain = connection.prepare(&explain).unwrap();

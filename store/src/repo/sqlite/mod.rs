@@ -7,6 +7,7 @@
 //! Readers never wait for the writer, nor it for them. Several stores may share a file; they wait for each
 //! other's commits, at most the configured timeout.
 
+mod work;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -15,10 +16,11 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, ensure};
 use async_trait::async_trait;
+use rusqlite::types::Type;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{Batch, Cell, Repo, RepoError, Row, Settings, Stored, migrate};
+use super::{Batch, Cell, Repo, RepoError, Row, Settings, Taken, migrate};
 
 /// Pages written to the log before they are moved into the database file: 32 MiB. Fewer would have the writer
 /// stop for it too often, more would make readers search a longer log.
@@ -88,7 +90,7 @@ fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
 
 #[async_trait]
 impl Repo for Sqlite {
-    async fn commit(&self, batch: &Batch) -> Result<Vec<Stored>, RepoError> {
+    async fn commit(&self, batch: &Batch) -> Result<Vec<Taken>, RepoError> {
         let batch = batch.clone();
         self.writer.run(move |writer| writer.commit(&batch)).await
     }
@@ -246,6 +248,11 @@ impl Readers {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(connection)
     }
+}
+
+/// Our error as SQLite's, for a row that is not what we wrote.
+fn unreadable(error: RepoError) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, Type::Text, error.into())
 }
 
 /// SQLite's error as ours. Its messages name tables and columns, never values.

@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, named_params};
 
 use super::super::person::{FollowRow, ProfileRow, load, person_columns};
-use super::super::{Row, Stored};
+use super::super::work::pages;
+use super::super::{Row, Stored, Taken};
+use super::{unreadable, work};
 use crate::event::NewEvent;
 use crate::fact::{Change, Fact, Message};
 use crate::fold::Person;
@@ -51,7 +52,7 @@ impl Writing {
         }
     }
 
-    pub(super) fn commit(&mut self, events: &[NewEvent]) -> rusqlite::Result<Vec<Stored>> {
+    pub(super) fn commit(&mut self, events: &[NewEvent]) -> rusqlite::Result<Vec<Taken>> {
         let result = self.try_commit(events);
         if result.is_err() {
             self.known = Known::default();
@@ -59,7 +60,7 @@ impl Writing {
         result
     }
 
-    fn try_commit(&mut self, events: &[NewEvent]) -> rusqlite::Result<Vec<Stored>> {
+    fn try_commit(&mut self, events: &[NewEvent]) -> rusqlite::Result<Vec<Taken>> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -73,10 +74,10 @@ impl Writing {
             };
             let source_key = known.source(&transaction, &event.source)?;
             let Some(seq) = insert_event(&transaction, event, source_key, account_key)? else {
-                results.push(Stored::Duplicate);
+                results.push(Stored::Duplicate.into());
                 continue;
             };
-            results.push(Stored::Created);
+            results.push(Stored::Created.into());
             if let (Some(fact), Some(account_key)) = (&event.fact, account_key) {
                 known.appid(&transaction, fact, account_key)?;
                 project(&transaction, &mut people, fact, account_key, seq)?;
@@ -85,6 +86,8 @@ impl Writing {
         for ((account_key, _), someone) in &people {
             save(&transaction, *account_key, someone)?;
         }
+        let pages = pages(events, &results, &known.sources, &known.accounts);
+        work::write(&transaction, &pages, &mut results)?;
         transaction.commit()?;
         Ok(results)
     }
@@ -318,9 +321,7 @@ fn stored(transaction: &Transaction<'_>, user_key: i64) -> rusqlite::Result<Pers
     transaction
         .prepare_cached(statement)?
         .query_row([user_key], |row| {
-            load(&mut Row::try_from(row)?).map_err(|error| {
-                rusqlite::Error::FromSqlConversionFailure(0, Type::Text, error.into())
-            })
+            load(&mut Row::try_from(row)?).map_err(unreadable)
         })
 }
 
