@@ -250,6 +250,47 @@ pub(crate) fn unsubscribe(id: &str, openid: &str, second: i64) -> Value {
     push("weir.event.unsubscribe", id, openid, second, fields)
 }
 
+/// The event with a claim of `claimant`'s to the work behind it.
+pub(crate) fn claimed(mut event: Value, claimant: &str) -> Value {
+    event["weirclaim"] = json!(claimant);
+    event
+}
+
+/// A text whose work `claimant` claims.
+pub(crate) fn claim(push: &str, claimant: &str) -> Value {
+    claimed(text(push, "oA", T0, "hello"), claimant)
+}
+
+/// The application's reply to a push; `null` for none.
+pub(crate) fn given(id: &str, push: &str, reply: &Value) -> Value {
+    let data = json!({
+        "account": ACCOUNT, "appid": "wx0123456789abcdef", "push": push, "app": "shop", "create_time": T0,
+        "reply": reply,
+    });
+    let mut event = event("weir.reply.given", id, T0, &data);
+    event["subject"] = json!("oA");
+    event
+}
+
+/// An event about a reply to a push: `late`, `sent` or `undeliverable`.
+pub(crate) fn about(what: &str, id: &str, push: &str, fields: Value) -> Value {
+    let mut data = json!({"account": ACCOUNT, "appid": "wx0123456789abcdef", "push": push});
+    data.as_object_mut()
+        .unwrap()
+        .extend(fields.as_object().unwrap().clone());
+    let mut event = event(&format!("weir.reply.{what}"), id, T0, &data);
+    event["subject"] = json!("oA");
+    event
+}
+
+/// A reply is late, and `claimant` would send it. The id is the same whoever says so.
+pub(crate) fn late(push: &str, claimant: &str) -> Value {
+    claimed(
+        about("late", &format!("{push}-late"), push, json!({})),
+        claimant,
+    )
+}
+
 /// A profile; `fields` are those of `/cgi-bin/user/info` without the openid.
 pub(crate) fn snapshot(id: &str, openid: &str, second: i64, fields: Value) -> Value {
     let mut user = json!({"openid": openid});

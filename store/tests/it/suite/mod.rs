@@ -5,3 +5,4 @@ mod follows;
 mod messages;
 mod profiles;
 mod users;
+mod work;
