@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 
 use crate::backoff::Backoff;
+use crate::planted::{Bug, planted};
 
 /// How often a job is tried.
 const MAX_TRIES: u8 = 5;
@@ -147,7 +148,7 @@ impl<J> ApiQueue<J> {
             } else {
                 tried.most = jobs.div_ceil(2);
             }
-            if tried.tries < MAX_TRIES {
+            if tried.tries < MAX_TRIES && !planted(Bug::ApiNeverRepeated) {
                 self.waiting.push_front(tried);
             } else {
                 given_up += 1;

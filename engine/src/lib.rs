@@ -47,6 +47,10 @@ mod journal;
 pub mod metric;
 mod outbox;
 pub mod owners;
+#[cfg(feature = "planted")]
+pub mod planted;
+#[cfg(not(feature = "planted"))]
+mod planted;
 mod pushes;
 pub mod rules;
 pub mod shared;

@@ -3,6 +3,8 @@
 //! The trait is deliberately as weak as Envoy's shared data: there is no delete, a conditional write to
 //! an absent key always succeeds, and any call may fail. Code that is right on this is right everywhere.
 
+use crate::planted::{Bug, planted};
+
 /// The version of a value that was read; a conditional write succeeds only if it is still current.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cas(pub u32);
@@ -53,6 +55,7 @@ pub fn update<T>(
             Write::No => return Some(report),
             Write::Yes => match shared.set(key, &value, Some(cas)) {
                 Ok(()) => return Some(report),
+                Err(SetError::Conflict) if planted(Bug::ConflictIgnored) => return Some(report),
                 Err(SetError::Conflict) => {}
                 Err(SetError::Refused) => return None,
             },

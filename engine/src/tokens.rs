@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backoff::Backoff;
 use crate::owners::OwnerId;
+use crate::planted::{Bug, planted};
 use crate::shared::{self, SharedData, Write};
 
 /// WeChat renews a token this long before its end; asking earlier returns the same one.
@@ -79,7 +80,9 @@ pub(crate) fn access(shared: &dyn SharedData, appid: &str, me: OwnerId, mono_ms:
         let token = (left_ms > 0).then(|| record.token.clone());
         let fetch = left_ms < EARLY_MS
             && mono_ms >= record.not_before_mono_ms
-            && (record.lease_owner == 0 || mono_ms >= record.lease_ends_mono_ms);
+            && (record.lease_owner == 0
+                || mono_ms >= record.lease_ends_mono_ms
+                || planted(Bug::LeaseIgnored));
         if fetch {
             record.lease_owner = me.to_bits();
             record.lease_ends_mono_ms = mono_ms + LEASE_MS;
@@ -132,7 +135,7 @@ pub(crate) fn fetched(
 /// Drops `token` if it is still the current one: WeChat has refused it.
 pub(crate) fn invalidate(shared: &dyn SharedData, appid: &str, token: &str) {
     let _ = change(shared, appid, |record| {
-        if record.token != token {
+        if record.token != token && !planted(Bug::InvalidateWithoutCompare) {
             return ((), Write::No);
         }
         record.token.clear();

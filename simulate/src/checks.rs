@@ -1,0 +1,583 @@
+//! What must hold, looked at whenever something happens and once more at the end.
+//!
+//! | name | means |
+//! |---|---|
+//! | `acknowledged-is-stored` | under `after_store` nobody is told 200 of what the store has not, but at the deadline of the last attempt; then it is lost only with the engine that said so |
+//! | `one-effect` | one row, one profile, one tag for each push, however often it comes |
+//! | `nothing-forgotten` | what a stored push causes happens, or is counted as given up |
+//! | `same-reply` | every copy of a push gets the same bytes from a node |
+//! | `right-reply` | it is the reply to this push |
+//! | `in-time` | no answer after the attempt's deadline, at the first tick after it at the latest |
+//! | `every-wait-ends` | each stream is answered, gone or given up; no engine holds anything in the end |
+//! | `bounds` | what is held and queued stays within the configured bounds; the gauges tell the truth |
+//! | `losses-are-counted` | the counters of lost events are what was lost |
+//! | `once` | a stream is answered once and counted once |
+//! | `manners` | calls come from the root, one of a name at a time, in batches within bounds, not before their time |
+//! | `order` | an engine sends its events in the order in which they came |
+//! | `one-fetch` | a good access token is not fetched again |
+//! | `prompt` | where nothing goes wrong, nobody waits for a tick |
+//!
+//! Where a fault makes more than one effect possible (an answer of the API was lost, a worker died between work and note),
+//! as many more are allowed as there were such faults.
+
+use weir_engine::{Call, CallOutcome, CallRequest, Response};
+use weir_store_api::{BatchAnswer, EventStatus, RawEvent, TYPE_USER_SNAPSHOT};
+
+use crate::api::Api;
+use crate::faults::Faults;
+use crate::node::{Manners, Meter, Node, Slot};
+use crate::plan::Plan;
+use crate::store::Store;
+use crate::wechat::{Fate, Home, Progress, Request, opened};
+use crate::world::Scope;
+
+/// An attempt's deadline. Source: the default of the configuration.
+const DEADLINE_MS: u64 = 4_500;
+/// WeChat takes a push as delivered after so many requests. Source: wechat-protocol 3.1.
+const LAST: u64 = 3;
+/// Longest answer without a tick: waking, a batch under way, and the next one.
+const PROMPT_MS: u64 = 45;
+/// A fetch of an access token holds its lease so long. Source: `weir_engine`'s tokens.
+const LEASE_MS: u64 = 10_000;
+/// A token with less to live may be renewed. Source: the same.
+const EARLY_MS: u64 = 300_000;
+
+/// Something that must hold and does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which; the list is in the module's header.
+    pub invariant: &'static str,
+    /// In which way.
+    pub detail: String,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tally {
+    /// Pushes that WeChat sent.
+    pub pushes: u64,
+    /// Requests that engines had.
+    pub requests: u64,
+    /// Pushes of which WeChat heard 200.
+    pub heard: u64,
+    /// Pushes that the store has.
+    pub stored: u64,
+    /// Engines that died with what they knew.
+    pub deaths: u64,
+    /// Threads that stood still.
+    pub stalls: u64,
+    /// Effects of the API whose answers were lost.
+    pub api_answers_lost: u64,
+    /// Pushes answered at the deadline of the last attempt that died with the engine that held them: the documented loss.
+    pub lost_with_worker: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.pushes += other.pushes;
+        self.requests += other.requests;
+        self.heard += other.heard;
+        self.stored += other.stored;
+        self.deaths += other.deaths;
+        self.stalls += other.stalls;
+        self.api_answers_lost += other.api_answers_lost;
+        self.lost_with_worker += other.lost_with_worker;
+    }
+}
+
+/// A response, with all that is known about it.
+pub(crate) struct Responded<'a> {
+    /// Whether the engine had the stream and had not answered it.
+    pub(crate) known: bool,
+    pub(crate) scope: Scope,
+    pub(crate) number: usize,
+    pub(crate) requests: &'a [Request],
+    pub(crate) by: usize,
+    pub(crate) slot: &'a Slot,
+    pub(crate) response: &'a Response,
+    pub(crate) home: &'a mut Home,
+    pub(crate) now_ms: u64,
+    /// Whether shared data has refused something on this node.
+    pub(crate) unrecorded: bool,
+    /// Whether the store has the push.
+    pub(crate) stored: bool,
+}
+
+/// The access token as a node's engines know it.
+#[derive(Default)]
+struct KnownToken {
+    life: u16,
+    token: String,
+    refused: bool,
+    /// Since when somebody fetches, and who.
+    fetching: Option<(u64, usize)>,
+}
+
+pub(crate) struct Checks<'p> {
+    plan: &'p Plan,
+    violation: Option<Violation>,
+    pub(crate) tally: Tally,
+    tokens: Vec<KnownToken>,
+    /// How many events the answer that is being handed over rejects.
+    rejected: u64,
+}
+
+impl<'p> Checks<'p> {
+    pub(crate) fn new(plan: &'p Plan) -> Self {
+        Self {
+            plan,
+            violation: None,
+            tally: Tally::default(),
+            tokens: plan.nodes.iter().map(|_| KnownToken::default()).collect(),
+            rejected: 0,
+        }
+    }
+
+    pub(crate) fn is_violated(&self) -> bool {
+        self.violation.is_some()
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Violation> {
+        self.violation.take()
+    }
+
+    /// Remembers the first violation.
+    pub(crate) fn violated(&mut self, invariant: &'static str, detail: String) {
+        self.violation
+            .get_or_insert(Violation { invariant, detail });
+    }
+
+    fn must(&mut self, holds: bool, invariant: &'static str, detail: impl FnOnce() -> String) {
+        if !holds {
+            self.violated(invariant, detail());
+        }
+    }
+
+    pub(crate) fn on_response(&mut self, it: Responded<'_>) {
+        let plan = self.plan;
+        let (number, name) = (it.number, it.slot.name);
+        let request = &it.requests[number];
+        self.must(it.known, "once", || {
+            format!("{name} responds to request {number}, which it does not hold")
+        });
+        self.must(
+            it.scope == Scope::Root || it.scope == Scope::Stream(number),
+            "manners",
+            || format!("{name} responds to request {number} in the name of another stream"),
+        );
+        if it.response.status != 200 {
+            return;
+        }
+        let deadline_ms = request.arrived_ms + DEADLINE_MS;
+        self.must(
+            it.now_ms <= deadline_ms || it.slot.ticked_ms < deadline_ms,
+            "in-time",
+            || {
+                let ms = it.now_ms - request.arrived_ms;
+                format!("{name} answers request {number} after {ms} ms")
+            },
+        );
+        let push = &plan.pushes[request.push];
+        let Some(reply) = opened(&it.response.body, plan.encrypted) else {
+            return self.violated(
+                "right-reply",
+                format!("the reply to request {number} is unreadable"),
+            );
+        };
+        let right = match &push.expected {
+            None => reply == "success",
+            Some(text) => reply.contains(text.as_str()) && reply.contains(&push.openid),
+        };
+        self.must(right, "right-reply", || {
+            format!("request {number} gets the reply to something else")
+        });
+
+        let it_is_refused = plan.poison == Some(request.push);
+        if !plan.at_once && !it.stored && !it_is_refused && !it.home.let_go {
+            let is_due = |other: usize| {
+                let other = &it.requests[other];
+                let due_ms = other.arrived_ms + DEADLINE_MS;
+                other.push == request.push && due_ms <= it.now_ms && it.slot.ticked_ms < due_ms
+            };
+            let last = it.home.seen >= LAST
+                && (is_due(number) || it.slot.held.iter().any(|other| is_due(*other)));
+            self.must(last, "acknowledged-is-stored", || {
+                format!(
+                    "{name} answers request {number} before push {} is stored",
+                    request.push
+                )
+            });
+            it.home.let_go = true;
+        }
+        // The store may know more about a user than was known when the time was up.
+        let may_differ = it.unrecorded || (push.asks && it.home.let_go);
+        if let Some(first) = &it.home.reply {
+            self.must(may_differ || *first == reply, "same-reply", || {
+                format!(
+                    "request {number} gets another reply than a copy of push {} got",
+                    request.push
+                )
+            });
+        } else {
+            it.home.reply = Some(reply);
+        }
+        it.home.answered_by.push(it.by);
+        if plan.faults == Faults::default() && !request.copy {
+            let ms = it.now_ms - request.arrived_ms;
+            let most_ms = if plan.at_once { 0 } else { PROMPT_MS };
+            self.must(ms <= most_ms + 10, "prompt", || {
+                format!("request {number} is answered after {ms} ms, though nothing went wrong")
+            });
+        }
+    }
+
+    /// A call begins. How many jobs it carries.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the one place where all that a call may depend on meets"
+    )]
+    pub(crate) fn on_call(
+        &mut self,
+        who: usize,
+        slot: &mut Slot,
+        node: &Node,
+        scope: Scope,
+        call: Call,
+        request: &CallRequest,
+        api: &Api,
+        now_ms: u64,
+    ) -> usize {
+        let name = slot.name;
+        self.must(scope == Scope::Root, "manners", || {
+            format!("{name} calls in the name of a stream")
+        });
+        self.must(!slot.calls.contains_key(&call), "manners", || {
+            format!("{name} calls while such a call is under way")
+        });
+        self.must(request.timeout_ms > 0, "manners", || {
+            format!("{name} waits for ever")
+        });
+        match call {
+            Call::Store => self.on_store_call(slot, node, request, now_ms),
+            Call::AccessToken(_) => {
+                let known = &mut self.tokens[usize::from(name.node)];
+                if known.life != node.life {
+                    *known = KnownToken {
+                        life: node.life,
+                        ..KnownToken::default()
+                    };
+                }
+                let good = !known.refused && api.life_of(&known.token, now_ms) > EARLY_MS + 1_000;
+                let fetching = known
+                    .fetching
+                    .is_some_and(|(since_ms, _)| now_ms < since_ms + LEASE_MS);
+                known.fetching = Some((now_ms, who));
+                let unrecorded = node.shared.unrecorded() > 0;
+                self.must(unrecorded || !(good || fetching), "one-fetch", || {
+                    format!(
+                        "{name} fetches an access token, though there is one or somebody else does"
+                    )
+                });
+                1
+            }
+            _ => 1,
+        }
+    }
+
+    fn on_store_call(
+        &mut self,
+        slot: &mut Slot,
+        node: &Node,
+        request: &CallRequest,
+        now_ms: u64,
+    ) -> usize {
+        let name = slot.name;
+        let Ok(events) = serde_json::from_slice::<Vec<RawEvent<'_>>>(&request.body) else {
+            self.violated(
+                "manners",
+                format!("{name} sends a batch that is no list of events"),
+            );
+            return 0;
+        };
+        let most = self.plan.limits.batch_events;
+        self.must((1..=most).contains(&events.len()), "manners", || {
+            format!("{name} sends {} events at a time", events.len())
+        });
+        self.must(now_ms >= slot.store.not_before_ms, "manners", || {
+            format!(
+                "{name} calls the store {} ms too early after {} failures",
+                slot.store.not_before_ms - now_ms,
+                slot.store.failures
+            )
+        });
+        let mut last = 0;
+        for event in &events {
+            let Manners { order, sent, .. } = &mut slot.store;
+            // A push that asks may be in twice, once for each copy; so may one that nobody could note.
+            let may_be_twice = event.weirask.is_some() || node.shared.unrecorded() > 0;
+            let place = *order
+                .entry(event.id.as_ref().to_owned())
+                .or_insert_with(|| {
+                    *sent += 1;
+                    *sent
+                });
+            let in_order = may_be_twice || place > last;
+            last = last.max(place);
+            self.must(in_order, "order", || {
+                format!("{name} sends an event before one that came earlier")
+            });
+        }
+        events.len()
+    }
+
+    /// A call is about to be handed back.
+    #[expect(clippy::too_many_arguments, reason = "as above")]
+    pub(crate) fn on_return(
+        &mut self,
+        who: usize,
+        slot: &mut Slot,
+        call: Call,
+        outcome: &CallOutcome<'_>,
+        path: &str,
+        body: &[u8],
+        now_ms: u64,
+    ) {
+        match (call, outcome) {
+            (
+                Call::Store,
+                CallOutcome::Answer {
+                    status: 200..=299,
+                    body: answer,
+                    ..
+                },
+            ) => {
+                (slot.store.failures, slot.store.not_before_ms) = (0, 0);
+                let answer: BatchAnswer = serde_json::from_slice(answer).expect("the store's own");
+                for result in &answer.results {
+                    slot.store.order.remove(&result.id);
+                    self.rejected += u64::from(result.status == EventStatus::Rejected);
+                }
+            }
+            (
+                Call::Store,
+                CallOutcome::Answer {
+                    status: 400 | 410 | 413 | 415 | 422,
+                    ..
+                },
+            ) => {
+                let events: Vec<RawEvent<'_>> = serde_json::from_slice(body).unwrap_or_default();
+                if let [event] = events.as_slice() {
+                    self.rejected += 1;
+                    slot.store.order.remove(event.id.as_ref());
+                }
+            }
+            (Call::Store, CallOutcome::Answer { retry_after_s, .. }) => {
+                slot.store.failed(*retry_after_s, now_ms);
+            }
+            (Call::Store, _) => slot.store.failed(None, now_ms),
+            (Call::AccessToken(_), outcome) => {
+                let known = &mut self.tokens[usize::from(slot.name.node)];
+                known.fetching = known.fetching.filter(|(_, by)| *by != who);
+                let token = text_in(outcome, "access_token");
+                if let Some(token) = token {
+                    (known.token, known.refused) = (token, false);
+                }
+            }
+            (Call::Profiles(_) | Call::Tags(_), CallOutcome::Answer { body, .. }) => {
+                let known = &mut self.tokens[usize::from(slot.name.node)];
+                let refused = [&b"40001"[..], b"42001"];
+                let is_refused =
+                    (refused.iter()).any(|code| body.windows(5).any(|window| window == *code));
+                if is_refused && path.ends_with(&format!("access_token={}", known.token)) {
+                    known.refused = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An engine has taken an input and done all it wants.
+    pub(crate) fn after_input(&mut self, slot: &Slot, before: &Meter, scope: Scope, what: What) {
+        let (name, meter, limits) = (slot.name, &slot.meter, self.plan.limits);
+        self.must(slot.held.len() <= limits.parked, "bounds", || {
+            format!("{name} holds {} streams", slot.held.len())
+        });
+        let rejected = std::mem::take(&mut self.rejected);
+        self.must(
+            meter.rejected - before.rejected == rejected,
+            "losses-are-counted",
+            || format!("{name} counts other rejections than the store made"),
+        );
+        let abandoned = u64::try_from(before.outbox_events).unwrap_or(0);
+        let expected = if what == What::Abandon { abandoned } else { 0 };
+        self.must(
+            meter.abandoned - before.abandoned == expected,
+            "losses-are-counted",
+            || format!("{name} counts other abandoned events than it had"),
+        );
+        if scope != Scope::Root || what == What::Woken {
+            return;
+        }
+        // The gauges are shown at the root's turns.
+        self.must(meter.parked == slot.held.len() as i64, "bounds", || {
+            format!(
+                "{name} shows {} held streams and has {}",
+                meter.parked,
+                slot.held.len()
+            )
+        });
+        let events = u64::try_from(meter.outbox_events);
+        self.must(
+            events.is_ok_and(|events| events <= limits.outbox_events) && meter.outbox_bytes >= 0,
+            "bounds",
+            || format!("{name} has {} events in its outbox", meter.outbox_events),
+        );
+    }
+
+    pub(crate) fn at_the_end(
+        &mut self,
+        pushes: &[Progress],
+        engines: &[Slot],
+        nodes: &[Node],
+        store: &Store,
+        api: &Api,
+    ) {
+        for slot in engines {
+            let name = slot.name;
+            if let Some(engine) = &slot.engine {
+                let idle = engine.is_idle() && slot.held.is_empty();
+                self.must(idle, "every-wait-ends", || {
+                    format!("{name} still holds something")
+                });
+                let shown = (slot.meter.outbox_events, slot.meter.outbox_bytes);
+                self.must(shown == (0, 0), "bounds", || {
+                    format!("{name} is empty and shows {shown:?}")
+                });
+                self.must(slot.meter.pushes == slot.ended, "once", || {
+                    let Meter { pushes, .. } = slot.meter;
+                    format!("{name} had {} requests and counts {pushes}", slot.ended)
+                });
+            }
+        }
+        let unrecorded: u64 = nodes.iter().map(|node| node.shared.unrecorded()).sum();
+        for (number, progress) in pushes.iter().enumerate() {
+            if !self.plan.pushes[number].skipped {
+                self.push_at_the_end(number, progress, engines, store, api, unrecorded);
+            }
+        }
+    }
+
+    fn push_at_the_end(
+        &mut self,
+        number: usize,
+        progress: &Progress,
+        engines: &[Slot],
+        store: &Store,
+        api: &Api,
+        unrecorded: u64,
+    ) {
+        let plan = self.plan;
+        let push = &plan.pushes[number];
+        let stored = store.has(&push.id);
+        let rejected = plan.poison == Some(number);
+        let homes = || progress.homes.values();
+        let dead = |engine: &usize| engines[*engine].died();
+        let answered = homes().any(|home| !home.answered_by.is_empty());
+        self.tally.pushes += 1;
+        self.tally.requests += homes().map(|home| home.seen).sum::<u64>();
+        self.tally.heard += u64::from(progress.fate == Fate::Heard);
+        self.tally.stored += u64::from(stored);
+
+        if answered && !stored && !rejected {
+            let let_go = plan.at_once || homes().any(|home| home.let_go);
+            let all_died = homes().all(|home| home.answered_by.iter().all(dead));
+            self.must(let_go && all_died, "acknowledged-is-stored", || {
+                format!("push {number} was answered, and is lost")
+            });
+            self.tally.lost_with_worker += 1;
+        }
+        let counted: u64 = homes().map(|home| home.counted_lost).sum();
+        let touched_by_death = homes().any(|home| home.handled_by.iter().any(dead));
+        if !stored && !rejected && !touched_by_death && unrecorded == 0 {
+            let last = homes().any(|home| home.seen >= LAST && home.turned_away);
+            self.must(counted > 0 || !last, "losses-are-counted", || {
+                format!("push {number} is lost, and not counted")
+            });
+        }
+        let in_vain = homes().any(|home| home.counted_lost > 0 && !home.taken_since);
+        self.must(!(stored && in_vain), "losses-are-counted", || {
+            format!("push {number} is counted as lost, and the store has it")
+        });
+
+        let meters = || engines.iter().map(|slot| &slot.meter);
+        let deaths = self.tally.deaths;
+        let asked_again = u64::from(push.asks) * homes().map(|home| home.seen).sum::<u64>();
+        let more = deaths
+            + unrecorded
+            + asked_again
+            + self.tally.stalls
+            + self.tally.api_answers_lost
+            + (progress.homes.len() as u64).saturating_sub(1);
+        if let Some(tag) = push.tag {
+            let times = api.tagged.get(&(push.openid.clone(), tag)).copied();
+            let times = times.unwrap_or(0);
+            self.must(times <= 1 + more, "one-effect", || {
+                format!("the tag of push {number} was given {times} times")
+            });
+            let given_up = meters().any(|meter| meter.tags_given_up > 0);
+            let excused = push.asks || given_up || deaths > 0;
+            self.must(!stored || excused || times > 0, "nothing-forgotten", || {
+                format!("the tag of push {number} was never given")
+            });
+        }
+        if push.follows {
+            let times = api.shown.get(&push.openid).copied().unwrap_or(0);
+            self.must(times <= 1 + more, "one-effect", || {
+                format!("the profile of push {number} was asked for {times} times")
+            });
+            let rows = store
+                .rows()
+                .filter(|(_, row)| row.kind == TYPE_USER_SNAPSHOT && row.subject == push.openid);
+            let rows = rows.count();
+            self.must(rows <= 1, "one-effect", || {
+                format!("push {number} left {rows} profiles")
+            });
+            let excused = deaths > 0
+                || meters().any(|meter| meter.profiles_given_up > 0 || meter.overflow > 0);
+            self.must(!stored || excused || rows > 0, "nothing-forgotten", || {
+                format!("the profile of push {number} never came")
+            });
+        }
+    }
+}
+
+impl Manners {
+    /// A call did not work: when the next may come at the earliest. Source: `weir_engine`'s outbox.
+    pub(crate) fn failed(&mut self, retry_after_s: Option<u32>, now_ms: u64) {
+        self.failures += 1;
+        let pause_ms = match retry_after_s {
+            Some(s) => u64::from(s.min(60)) * 1_000,
+            None => (100 << (self.failures - 1).min(20)).min(5_000) / 2,
+        };
+        self.not_before_ms = now_ms + pause_ms;
+    }
+}
+
+/// What kind of input it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    Woken,
+    Abandon,
+    Other,
+}
+
+fn text_in(outcome: &CallOutcome<'_>, name: &str) -> Option<String> {
+    let CallOutcome::Answer {
+        status: 200, body, ..
+    } = outcome
+    else {
+        return None;
+    };
+    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+    value[name].as_str().map(str::to_owned)
+}
