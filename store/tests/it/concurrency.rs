@@ -6,14 +6,18 @@ use serde_json::Value;
 use weir_store::config::Config;
 use weir_store::testing::TestStore;
 use weir_store_api::read::{StoredEvent, User};
-use weir_store_api::{BatchAnswer, CONTENT_TYPE_BATCH, EventStatus};
+use weir_store_api::{BatchAnswer, CONTENT_TYPE_BATCH, EventStatus, WorkState};
 
-use crate::world::{Database, T0, World, snapshot, subscribe, text, unsubscribe};
+use crate::world::{
+    Database, T0, World, claim, given, late, snapshot, subscribe, text, unsubscribe,
+};
 
 on_both_databases! {
     of_64_senders_of_an_event_exactly_one_is_told_it_is_new,
     several_stores_on_one_database_agree,
     no_push_is_lost_when_stores_meet_in_one_person,
+    of_many_claimants_at_two_stores_each_work_has_one,
+    a_reply_is_handed_out_or_sent_never_both_whoever_is_first,
 }
 
 /// All senders send these, each in its own order and cut.
@@ -142,4 +146,122 @@ async fn no_push_is_lost_when_stores_meet_in_one_person(world: World) {
     }
     let follow = world.user("oA").await.user.follow.unwrap();
     assert_eq!(follow.followed_times, 16 * PUSHES as u64);
+}
+
+/// Works that everybody wants.
+const WORKS: usize = 200;
+
+/// Sends a batch; returns what each claim was told.
+async fn ask(http: &reqwest::Client, url: &str, batch: &[Value]) -> Vec<(String, WorkState)> {
+    let request = http
+        .post(format!("{url}/v1/events"))
+        .header("content-type", CONTENT_TYPE_BATCH);
+    let response = request
+        .body(serde_json::to_vec(batch).unwrap())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 200);
+    let answer: BatchAnswer = response.json().await.unwrap();
+    let results = answer.results.into_iter();
+    results
+        .filter_map(|result| Some((result.id, result.work?.state)))
+        .collect()
+}
+
+/// All indices below [`WORKS`], shuffled and cut by `seed`.
+fn cuts(seed: usize) -> Vec<Vec<usize>> {
+    let step = [7, 11, 13, 17, 19, 23][seed % 6];
+    let order: Vec<_> = (0..WORKS).map(|n| (n * step + seed * 31) % WORKS).collect();
+    order.chunks(1 + seed % 7).map(<[usize]>::to_vec).collect()
+}
+
+async fn of_many_claimants_at_two_stores_each_work_has_one(world: World) {
+    let other = TestStore::start(&Config::local(world.database.url()))
+        .await
+        .unwrap();
+    let urls = [world.url(""), other.url().to_owned()];
+    let claimants = (0..16).map(|claimant| {
+        let (http, urls) = (world.http.clone(), urls.clone());
+        tokio::spawn(async move {
+            let mut told = Vec::new();
+            for (number, cut) in cuts(claimant).into_iter().enumerate() {
+                let name = format!("claimant {claimant}");
+                let claims = cut.iter().map(|work| claim(&format!("w{work}"), &name));
+                let claims: Vec<Value> = claims.collect();
+                // Who asks again, and elsewhere, is told the same.
+                let url = |turn: usize| &urls[(claimant + number + turn) % 2];
+                let first = ask(&http, url(0), &claims).await;
+                assert_eq!(ask(&http, url(1), &claims).await, first);
+                assert_eq!(first.len(), claims.len());
+                told.extend(first);
+            }
+            told
+        })
+    });
+    let mut yours: HashMap<String, usize> = HashMap::new();
+    for claimant in claimants.collect::<Vec<_>>() {
+        for (work, state) in claimant.await.unwrap() {
+            match state {
+                WorkState::Yours => *yours.entry(work).or_default() += 1,
+                state => assert_eq!(state, WorkState::Elsewhere),
+            }
+        }
+    }
+    assert_eq!(yours.len(), WORKS);
+    assert!(yours.values().all(|times| *times == 1), "{yours:?}");
+}
+
+async fn a_reply_is_handed_out_or_sent_never_both_whoever_is_first(world: World) {
+    let other = TestStore::start(&Config::local(world.database.url()))
+        .await
+        .unwrap();
+    let urls = [world.url(""), other.url().to_owned()];
+    let replies: Vec<Value> = (0..WORKS)
+        .map(|work| {
+            given(
+                &format!("g{work}"),
+                &format!("w{work}"),
+                &serde_json::json!({"text": "hi"}),
+            )
+        })
+        .collect();
+    world.create(&replies).await;
+    let askers = (0..16).map(|asker| {
+        let (http, url) = (world.http.clone(), urls[asker % 2].clone());
+        tokio::spawn(async move {
+            let mut told = Vec::new();
+            for cut in cuts(asker) {
+                let name = format!("asker {asker}");
+                let asks = cut.iter().map(|work| match asker / 2 % 2 {
+                    0 => claim(&format!("w{work}"), &name),
+                    _ => late(&format!("w{work}"), &name),
+                });
+                told.extend(ask(&http, &url, &asks.collect::<Vec<_>>()).await);
+            }
+            told
+        })
+    });
+    // Per work: attempts that got the reply, senders.
+    let mut effects: HashMap<String, [usize; 2]> = HashMap::new();
+    for asker in askers.collect::<Vec<_>>() {
+        for (id, state) in asker.await.unwrap() {
+            let work = id.trim_end_matches("-late");
+            let effects = effects.entry(work.to_owned()).or_default();
+            match (state, id == work) {
+                (WorkState::Done, true) => effects[0] += 1,
+                (WorkState::Yours, false) => effects[1] += 1,
+                (WorkState::Sent, _) | (WorkState::Done, false) => {}
+                (state, _) => panic!("{id}: {state:?}"),
+            }
+        }
+    }
+    assert_eq!(effects.len(), WORKS);
+    for (work, [handed, senders]) in effects {
+        // Eight asked for each.
+        assert!(
+            [(8, 0), (0, 1)].contains(&(handed, senders)),
+            "{work}: {handed} attempts, {senders} senders"
+        );
+    }
 }

@@ -5,8 +5,11 @@ mod world;
 
 mod concurrency;
 mod crash;
+mod crash_ledger;
+mod dice;
 mod failures;
 mod http;
+mod ledger;
 mod migrations;
 mod orders;
 mod process;

@@ -2,8 +2,9 @@
 
 use weir_store::config::Config;
 use weir_store::server::Store;
+use weir_store_api::{EventStatus, WorkState};
 
-use crate::world::{Database, T0, World, text};
+use crate::world::{Database, T0, World, claim, text};
 
 async fn both() -> Vec<Database> {
     Database::sqlite()
@@ -22,6 +23,50 @@ async fn a_store_finds_what_the_one_before_it_stored() {
         assert_eq!(world.user("oA").await.counts.messages, 1);
         world.create(&[text("b", "oA", T0, "hello")]).await;
         assert_eq!(world.user("oA").await.counts.messages, 2);
+    }
+}
+
+/// A database as the first release left it, with one event.
+const FIRST_RELEASE: &str = "
+    CREATE TABLE weir_migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL,
+        applied_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);
+    INSERT INTO weir_migrations (version, name) VALUES (1, '0001_initial');
+    INSERT INTO sources (source) VALUES ('/accounts/demo');
+    INSERT INTO events (source_key, id, type, stored_at_ms) VALUES (1, 'p', 'weir.message.text', 0);";
+
+#[tokio::test]
+async fn a_database_of_the_first_release_gains_the_ledger() {
+    for database in both().await {
+        let initial = match &database {
+            Database::Sqlite(_) => include_str!("../../migrations/sqlite/0001_initial.sql"),
+            Database::Postgres(_) => include_str!("../../migrations/postgres/0001_initial.sql"),
+        };
+        let made = format!("{initial};{FIRST_RELEASE}");
+        match &database {
+            Database::Sqlite(folder) => {
+                let path = folder.path().join("weir.db");
+                let connection = rusqlite::Connection::open(path).unwrap();
+                connection.execute_batch(&made).unwrap();
+            }
+            Database::Postgres(database) => {
+                let connecting = tokio_postgres::connect(database.url(), tokio_postgres::NoTls);
+                let (client, connection) = connecting.await.unwrap();
+                tokio::spawn(connection);
+                client.batch_execute(&made).await.unwrap();
+            }
+        }
+        let world = World::new(database).await;
+        let told = world.post(&[claim("p", "a"), claim("q", "a")]).await;
+        let told: Vec<_> = told
+            .results
+            .into_iter()
+            .map(|result| (result.status, result.work.unwrap().state))
+            .collect();
+        use EventStatus::{Created, Duplicate};
+        assert_eq!(
+            told,
+            [(Duplicate, WorkState::Yours), (Created, WorkState::Yours)]
+        );
     }
 }
 

@@ -6,6 +6,7 @@ use weir_store::fold::{Clock, Person};
 use weir_store_api::WechatUser;
 use weir_store_api::read::{Message, User};
 
+use crate::dice::Dice;
 use crate::world::{T0, World, snapshot, subscribe, text, unsubscribe};
 
 on_both_databases! {
@@ -97,21 +98,7 @@ async fn all_orders_of_six_events_end_alike_in_batches(world: World) {
     check(&world, orders.len()).await;
 }
 
-/// A small generator (xorshift), so that a failure can be repeated by its seed.
-struct Dice(u64);
-
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-
-    fn maybe<T>(&mut self, value: T) -> Option<T> {
-        (self.roll(2) == 0).then_some(value)
-    }
-
     /// Times are few, so that many facts share one.
     fn fact(&mut self, number: usize) -> (Clock, Change) {
         let second = self.roll(4) as i64 + 100;
@@ -148,7 +135,7 @@ impl Dice {
 fn all_orders_of_random_facts_end_alike() {
     let orders = orders(5);
     for seed in 1..=400_u64 {
-        let mut dice = Dice(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
+        let mut dice = Dice::new(seed);
         let facts: Vec<_> = (0..5).map(|number| dice.fact(number)).collect();
         let told = |order: &Vec<usize>| {
             let mut person = Person::default();
