@@ -10,6 +10,7 @@
 //! Source: official pages on calling the API and on return codes.
 
 mod class;
+mod custom;
 mod tag;
 mod token;
 mod user;
@@ -19,6 +20,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 pub use class::Class;
+pub use custom::{CUSTOM_SEND_PATH, write_custom_message};
 pub use tag::{MAX_TAG_BATCH, TAG_BATCH_PATH, write_tag_batch};
 pub use token::{MAX_ACCESS_TOKEN_BYTES, STABLE_TOKEN_PATH, StableTokenRequest, TokenAnswer};
 pub use user::{MAX_BATCH, USER_BATCH_PATH, UserInfo, parse_user_batch, write_user_batch};

@@ -1,5 +1,6 @@
 //! The crate as its users see it, against published and independent vectors.
 
+mod answers;
 mod api;
 mod callbacks;
 mod crypt;

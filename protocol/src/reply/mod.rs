@@ -6,7 +6,11 @@
 //!
 //! Out of scope: how many articles an answer may have (one to a message, eight to an event: WeChat drops the rest).
 //!
+//! An application's answer is read back by [`Reply::parse`].
+//!
 //! Source: official page on passive replies; limits in [`crate::limits`].
+
+mod read;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,6 +18,8 @@ use std::fmt;
 use crate::limits::{MAX_ARTICLES, MAX_REPLY_TEXT_BYTES};
 use crate::push::Format;
 use crate::write::{Writer, allowed, is_allowed};
+
+pub use read::ReadError;
 
 /// The body that says: taken note of, no reply.
 pub const SUCCESS: &[u8] = b"success";
@@ -220,7 +226,7 @@ fn is_blank(text: &str) -> bool {
 }
 
 /// At most as much of a text as may be sent.
-fn cut(text: &str) -> &str {
+pub(crate) fn cut(text: &str) -> &str {
     if text.len() <= MAX_REPLY_TEXT_BYTES {
         return text;
     }
