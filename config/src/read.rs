@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use weir_engine::config::{
-    Account, AccountKind, Ack, Config, Limits, Mode, Peer, Secret, Store, is_appid,
+    Account, AccountKind, Ack, App, AppFormat, Config, LateReplies, Limits, Mode, Peer, Secret,
+    Store, is_appid,
 };
 use weir_engine::fold::FoldMap;
 use weir_protocol::aes_key::EncodingAesKey;
@@ -23,11 +24,12 @@ pub(crate) fn read_document(
 ) -> Option<Config> {
     let store = read_store(&root.field("store"));
     let after_store = store.as_ref().is_none_or(|s| s.ack == Ack::AfterStore);
+    let apps = read_apps(&root.field("apps"));
     let nodes = root.field("accounts");
     let mut accounts: Vec<Account> = Vec::new();
     let (mut paths, mut names) = (FoldMap::default(), FoldMap::default());
     for node in nodes.items() {
-        let Some(account) = read_account(&node, env, after_store) else {
+        let Some(account) = read_account(&node, env, after_store, &apps) else {
             continue;
         };
         let path = &account.path;
@@ -63,13 +65,14 @@ pub(crate) fn read_document(
         ));
     }
     let limits = read_limits(&root.field("limits"));
-    Some(Config::new(accounts, store?, wechat_api, limits))
+    Some(Config::new(accounts, store?, wechat_api, apps, limits))
 }
 
 fn read_account(
     node: &Node<'_>,
     env: &dyn Fn(&str) -> Option<String>,
     after_store: bool,
+    apps: &[App],
 ) -> Option<Account> {
     let table = shapes::ACCOUNT.fields();
     let text = |name| node.text(table, name).map(str::to_owned);
@@ -124,6 +127,7 @@ fn read_account(
         kind,
         calls: node.at("app_secret_env").is_some(),
         after_store,
+        apps,
     };
     let rules = rules::read(&node.field("rules"), allowed);
 
@@ -148,6 +152,11 @@ fn read_account(
         format,
         tokens: tokens.into_iter().flatten().collect(),
         keys: keys.into_iter().flatten().collect(),
+        late_replies: match node.value.get("late_replies").and_then(Value::as_str) {
+            Some("record") => LateReplies::Record,
+            None if app_secret.is_none() => LateReplies::Record,
+            _ => LateReplies::Send,
+        },
         app_secret,
         rules,
     })
@@ -182,6 +191,11 @@ fn check_kind(node: &Node<'_>, kind: AccountKind, mode: Option<Mode>, format: Fo
     if !own_id && has("app_secret_env") {
         node.field("app_secret_env")
             .wrong("Weir calls the API for Official Accounts and Mini Programs alone");
+    }
+    let sends = node.value.get("late_replies").and_then(Value::as_str) == Some("send");
+    if sends && !has("app_secret_env") {
+        node.field("late_replies")
+            .wrong("sending needs the account's \"app_secret_env\"");
     }
     if mode.is_some_and(|mode| mode != Mode::Plain) && !has("encoding_aes_key_env") {
         node.field("encoding_aes_key_env").wrong("is missing");
@@ -240,6 +254,33 @@ fn read_peer(node: &Node<'_>, table: &'static [Field]) -> Option<Peer> {
     })
 }
 
+/// The applications. Those that have problems do not matter: the configuration is refused as a whole.
+fn read_apps(node: &Node<'_>) -> Vec<App> {
+    let table = shapes::APP.fields();
+    let mut apps: Vec<App> = Vec::new();
+    for node in node.items() {
+        let app = || {
+            Some(App {
+                name: node.text(table, "name")?.to_owned(),
+                peer: read_peer(&node, table)?,
+                path: node.text(table, "path")?.to_owned(),
+                format: match node.text(table, "format") {
+                    Some("wechat") => AppFormat::Wechat,
+                    _ => AppFormat::CloudEvent,
+                },
+                repeat: node.value.get("repeat").and_then(Value::as_bool) == Some(true),
+            })
+        };
+        let Some(app) = app() else { continue };
+        if apps.iter().any(|known| known.name == app.name) {
+            let name = &app.name;
+            node.wrong(format!("the name {name} is taken by another application"));
+        }
+        apps.push(app);
+    }
+    apps
+}
+
 fn read_limits(node: &Node<'_>) -> Limits {
     let number = |name| node.number(shapes::LIMITS.fields(), name);
     let size = |name| usize::try_from(number(name)).unwrap_or(usize::MAX);
@@ -258,5 +299,7 @@ fn read_limits(node: &Node<'_>) -> Limits {
         profile_wait_ms: number("profile_wait_ms"),
         profiles_max_queued: size("profiles_max_queued"),
         tags_max_queued: size("tags_max_queued"),
+        forwards_max: size("forwards_max"),
+        replies_max_bytes: size("replies_max_bytes"),
     }
 }

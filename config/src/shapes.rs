@@ -11,6 +11,7 @@ pub(crate) static DOCUMENT: Shape = Shape::Object {
         "accounts" Required, &ACCOUNTS, "The accounts whose pushes come in here.";
         "store" Required, &STORE, "Where everything that is learned goes.";
         "wechat_api" Optional, &WECHAT_API, "Where api.weixin.qq.com is. Needed as soon as one account has an `app_secret_env`.";
+        "apps" Optional, &APPS, "The applications that rules forward pushes to.";
         "limits" Optional, &LIMITS, "Bounds and times.";
     ],
     one_of: &[],
@@ -39,6 +40,7 @@ pub(crate) static ACCOUNT: Shape = Shape::Object {
         "encoding_aes_key_env" Optional, &VARIABLE, "Name of the environment variable with the EncodingAESKey. Required unless the mode is plain.";
         "previous_encoding_aes_key_env" Optional, &VARIABLE, "The same for the key before it.";
         "app_secret_env" Optional, &VARIABLE, "Name of the environment variable with the AppSecret. Without it the account makes no API calls.";
+        "late_replies" Optional, &LATE_REPLIES, "What becomes of an application's reply that came after WeChat's last attempt: `send` it as a customer-service message (the default with an `app_secret_env`), or `record` that it did not reach the user.";
         "rules" Optional, &crate::rules::shapes::RULES, "Which push gets which reply: the first rule that applies.";
     ],
     one_of: &[],
@@ -79,6 +81,7 @@ static APPID: Shape = text!(
 );
 static MODE: Shape = Shape::Choice(&["encrypted", "compatible", "plain"]);
 static FORMAT: Shape = Shape::Choice(&["xml", "json"]);
+static LATE_REPLIES: Shape = Shape::Choice(&["send", "record"]);
 static VARIABLE: Shape = text!("the name of an environment variable", |s| !s.is_empty());
 
 fn is_path(s: &str) -> bool {
@@ -116,6 +119,28 @@ pub(crate) static WECHAT_API: Shape = Shape::Object {
     one_of: &[],
 };
 
+static APPS: Shape = Shape::List {
+    of: &APP,
+    min: 0,
+    max: 1_000,
+    items: "apps",
+};
+
+/// An application.
+pub(crate) static APP: Shape = Shape::Object {
+    fields: fields![
+        "name" Required, &NAME, "Its name in rules and events.";
+        "cluster" Required, &WORD, "Envoy's cluster.";
+        "authority" OrText("app"), &WORD, "The `:authority` of the calls.";
+        "path" OrText("/"), &URL_PATH, "The path of the calls.";
+        "format" OrText("cloudevent"), &APP_FORMAT, "What it is sent: the event that the store gets too, or the push as WeChat sends it in plain mode.";
+        "timeout_ms" Or(10_000), &Shape::Whole { min: 100, max: 14_000 }, "How long it may take to answer, milliseconds. WeChat comes again after 5 and 10 seconds, and waits 5.";
+        "repeat" Optional, &Shape::Flag, "It recognises a push by its id, so a call that failed may be made again. Otherwise it is called once per push.";
+    ],
+    one_of: &[],
+};
+static APP_FORMAT: Shape = Shape::Choice(&["cloudevent", "wechat"]);
+
 static WORD: Shape = text!("a word", |s| !s.is_empty());
 static TIMEOUT: Shape = Shape::Whole {
     min: 10,
@@ -145,6 +170,8 @@ pub(crate) static LIMITS: Shape = Shape::Object {
         "profile_wait_ms" Or(200), &whole(0, 10_000), "How long new followers are gathered into one call for their profiles, milliseconds.";
         "profiles_max_queued" Or(10_000), &whole(1, MIB), "Most followers waiting for their profile, per worker.";
         "tags_max_queued" Or(10_000), &whole(1, MIB), "Most users waiting to be tagged, per worker.";
+        "forwards_max" Or(2_000), &whole(1, 100_000), "Most pushes that applications are asked about at a time, late replies included, per worker.";
+        "replies_max_bytes" Or(4 * MIB), &whole(64 * 1_024, 64 * MIB), "Most bytes of applications' replies that are kept for copies of their pushes, shared by all workers.";
     ],
     one_of: &[],
 };

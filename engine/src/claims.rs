@@ -9,7 +9,19 @@
 //! [`SLOT`] bytes. The buckets are created while configuring and never again (a conditional write does not
 //! protect a creation). A slot says: fingerprint, first sight on both clocks, owner, state, attempts.
 //! Replies are not kept here: rules rebuild them, with the `CreateTime` of the first sight, so that every
-//! copy gets the same one.
+//! copy gets the same one. Only those of applications are kept, next door (`late`).
+//!
+//! # States of a slot
+//! ```text
+//!            ┌────────────────────────────────────────────▶ Answered     rules rebuild the reply
+//!  InFlight ─┤
+//!            └▶ Calling ─┬▶ Given                                        an application's reply, and an attempt got it
+//!               (app)    ├▶ Ready ─┬▶ Given                              nobody waited for it: the next attempt gets it,
+//!                        │         └▶ Silent                             or it goes out as a send, never both
+//!                        └▶ Silent                                       it had nothing to say
+//! ```
+//! The owner alone moves a slot to `Calling` and on from there, and only as long as it is the owner: what an application
+//! said to an owner that was taken for dead reaches nobody.
 //!
 //! # Bounds
 //! `slots` in all. In a full bucket the oldest answered slot makes room, else the oldest. A push whose slot
@@ -47,13 +59,39 @@ impl From<&EventId> for Fingerprint {
     }
 }
 
+impl Fingerprint {
+    /// All of it, for other tables.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        let halves = self
+            .slot
+            .to_le_bytes()
+            .into_iter()
+            .chain(self.bucket.to_le_bytes());
+        for (to, from) in bytes.iter_mut().zip(halves) {
+            *to = from;
+        }
+        bytes
+    }
+
+    /// A number to spread fingerprints by.
+    pub(crate) fn spread(self) -> u64 {
+        self.bucket
+    }
+}
+
 /// What the table says about a push that has just arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
     /// Nobody has seen it: the caller owns it now.
     First,
     /// It was in flight at an owner that died: the caller owns it now.
-    TakenOver(Sighting),
+    TakenOver {
+        /// Which attempt this is, and since when.
+        sighting: Sighting,
+        /// Its application may have been called.
+        called: bool,
+    },
     /// Somebody works on it; perhaps the caller itself.
     InFlight {
         /// Who.
@@ -61,8 +99,12 @@ pub enum Claim {
         /// Which attempt this is, and since when.
         sighting: Sighting,
     },
-    /// It was answered.
+    /// It was answered with what the rules say.
     Answered(Sighting),
+    /// It was answered, or is now, with what an application said.
+    Replied(Sighting),
+    /// There is nothing to say to it: the application said nothing, or its reply goes out as a send.
+    Silent,
     /// The table has no place for it (absent, or too contended): handle it as if it were the first.
     Unrecorded,
 }
@@ -72,8 +114,21 @@ pub enum Claim {
 pub struct Sighting {
     /// Unix seconds of the first sight: the `CreateTime` of the reply to every copy.
     pub first_unix_s: u64,
+    /// The same moment on the monotonic clock.
+    pub first_mono_ms: u64,
     /// 1 for the first attempt.
     pub attempts: u8,
+}
+
+/// What came of an application's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replied {
+    /// An attempt gets it now.
+    Given,
+    /// Nobody waits for it now.
+    Ready,
+    /// There is nothing to say.
+    Silent,
 }
 
 /// How a claim starts.
@@ -139,6 +194,7 @@ impl Claims {
                 owner: Some(self.me),
                 state,
                 attempts: 1,
+                watched: false,
             };
             let Some(slot) = find(bucket, print) else {
                 if let Some(slot) = self.room(bucket, now) {
@@ -152,21 +208,20 @@ impl Claims {
                 first.write(slot);
                 return (Claim::First, Write::Yes);
             }
-            if seen.state == State::Answered {
-                return (Claim::Answered(seen.sighting()), Write::No);
+            if let Some(done) = seen.done(true) {
+                seen.write(slot);
+                return done;
             }
             seen.attempts = seen.attempts.saturating_add(1);
             let claim = match seen.owner {
                 Some(owner) if owner == self.me || owners::is_alive(shared, owner, now.mono_ms) => {
+                    seen.watched |= owner != self.me;
                     Claim::InFlight {
                         owner,
                         sighting: seen.sighting(),
                     }
                 }
-                _ => {
-                    seen.owner = Some(self.me);
-                    Claim::TakenOver(seen.sighting())
-                }
+                _ => seen.take_over(self.me),
             };
             seen.write(slot);
             (claim, Write::Yes)
@@ -174,61 +229,153 @@ impl Claims {
         .unwrap_or(Claim::Unrecorded)
     }
 
-    /// What has become of a push that another worker owns: [`Claim::InFlight`], [`Claim::Answered`],
-    /// [`Claim::TakenOver`] when its owner died and the caller owns it now, or [`Claim::Unrecorded`].
-    pub fn look(&self, shared: &dyn SharedData, print: Fingerprint, now: Now) -> Claim {
+    /// What has become of a push that another worker owns. `takes`: an attempt waits here that is in time for a reply.
+    /// [`Claim::First`] does not occur; [`Claim::Unrecorded`] says that there is no slot any more.
+    pub fn look(
+        &self,
+        shared: &dyn SharedData,
+        print: Fingerprint,
+        takes: bool,
+        now: Now,
+    ) -> Claim {
         self.change(shared, print, |bucket| {
             let Some(slot) = find(bucket, print) else {
                 return (Claim::Unrecorded, Write::No);
             };
             let mut seen = Slot::read(slot);
-            match (seen.state, seen.owner) {
-                (State::Answered, _) => (Claim::Answered(seen.sighting()), Write::No),
-                (State::InFlight, Some(owner))
-                    if owner == self.me || owners::is_alive(shared, owner, now.mono_ms) =>
-                {
-                    (
-                        Claim::InFlight {
-                            owner,
-                            sighting: seen.sighting(),
-                        },
-                        Write::No,
-                    )
+            if let Some(done) = seen.done(takes) {
+                seen.write(slot);
+                return done;
+            }
+            match seen.owner {
+                Some(owner) if owner == self.me || owners::is_alive(shared, owner, now.mono_ms) => {
+                    let sighting = seen.sighting();
+                    (Claim::InFlight { owner, sighting }, Write::No)
                 }
-                (State::InFlight, _) => {
-                    seen.owner = Some(self.me);
+                _ => {
+                    let claim = seen.take_over(self.me);
                     seen.write(slot);
-                    (Claim::TakenOver(seen.sighting()), Write::Yes)
+                    (claim, Write::Yes)
                 }
             }
         })
         .unwrap_or(Claim::Unrecorded)
     }
 
-    /// Records that a push was answered.
-    pub fn answered(&self, shared: &dyn SharedData, print: Fingerprint) {
-        self.mark(shared, print, |slot| slot.state = State::Answered);
+    /// Records that a push was answered with what the rules say. Returns whether other workers wait for that.
+    pub fn answered(&self, shared: &dyn SharedData, print: Fingerprint) -> bool {
+        self.mark(shared, print, |slot| slot.state = State::Answered)
     }
 
     /// Gives a claim up: the next attempt takes it over. Its attempts stay counted.
     pub fn release(&self, shared: &dyn SharedData, print: Fingerprint) {
-        self.mark(shared, print, |slot| {
-            slot.state = State::InFlight;
-            slot.owner = None;
+        self.mark(shared, print, |slot| match slot.state {
+            State::InFlight | State::Answered => {
+                slot.state = State::InFlight;
+                slot.owner = None;
+            }
+            // That its application may have been called stays known.
+            State::Calling => slot.owner = None,
+            State::Ready | State::Given | State::Silent => {}
         });
     }
 
-    fn mark(&self, shared: &dyn SharedData, print: Fingerprint, set: impl Fn(&mut Slot)) {
+    /// Records that the application is called from now on. `false`: it is not ours to call, or may have been called.
+    /// `again`: the latter is no hindrance. A push that lost its slot may be called about: the store gives the work to one.
+    pub fn calling(&self, shared: &dyn SharedData, print: Fingerprint, again: bool) -> bool {
+        self.own(shared, print, |slot| {
+            let free = match slot.state {
+                State::InFlight => true,
+                State::Calling => again,
+                _ => false,
+            };
+            if free {
+                slot.state = State::Calling;
+            }
+            free
+        })
+        .unwrap_or(true)
+    }
+
+    /// Records what came of the application. Returns whether other workers wait for that; `None`: the push is not ours
+    /// any more, and what the application said must reach nobody.
+    pub fn replied(
+        &self,
+        shared: &dyn SharedData,
+        print: Fingerprint,
+        replied: Replied,
+    ) -> Option<bool> {
+        let state = match replied {
+            Replied::Given => State::Given,
+            Replied::Ready => State::Ready,
+            Replied::Silent => State::Silent,
+        };
+        let mut ours = true;
+        let watched = self.change(shared, print, |bucket| {
+            let Some(slot) = find(bucket, print) else {
+                return (false, Write::No);
+            };
+            let mut seen = Slot::read(slot);
+            ours = seen.owner == Some(self.me)
+                && matches!(seen.state, State::InFlight | State::Calling);
+            if !ours {
+                return (false, Write::No);
+            }
+            seen.state = state;
+            seen.write(slot);
+            (seen.watched, Write::Yes)
+        });
+        ours.then_some(watched.unwrap_or(false))
+    }
+
+    /// Takes a reply that nobody got, to send it; from now on attempts get nothing. `false`: somebody got it.
+    pub fn send(&self, shared: &dyn SharedData, print: Fingerprint) -> bool {
+        self.own(shared, print, |slot| {
+            // Calling: that it is ready could not be recorded.
+            let free = matches!(slot.state, State::Ready | State::Calling);
+            if free {
+                slot.state = State::Silent;
+            }
+            free
+        })
+        .unwrap_or(true)
+    }
+
+    /// Changes a slot that is ours; `false` when it is another's, `None` when there is none.
+    fn own(
+        &self,
+        shared: &dyn SharedData,
+        print: Fingerprint,
+        mut change: impl FnMut(&mut Slot) -> bool,
+    ) -> Option<bool> {
+        self.change(shared, print, |bucket| {
+            let Some(slot) = find(bucket, print) else {
+                return (None, Write::No);
+            };
+            let mut seen = Slot::read(slot);
+            if seen.owner != Some(self.me) {
+                return (Some(false), Write::No);
+            }
+            let changed = change(&mut seen);
+            seen.write(slot);
+            (Some(changed), Write::Yes)
+        })
+        .flatten()
+    }
+
+    /// Returns whether other workers watch the slot.
+    fn mark(&self, shared: &dyn SharedData, print: Fingerprint, set: impl Fn(&mut Slot)) -> bool {
         // A slot that made room in between needs no mark.
-        let _ = self.change(shared, print, |bucket| match find(bucket, print) {
-            None => ((), Write::No),
+        let watched = self.change(shared, print, |bucket| match find(bucket, print) {
+            None => (false, Write::No),
             Some(slot) => {
                 let mut seen = Slot::read(slot);
                 set(&mut seen);
                 seen.write(slot);
-                ((), Write::Yes)
+                (seen.watched, Write::Yes)
             }
         });
+        watched.unwrap_or(false)
     }
 
     fn change<T>(
@@ -243,9 +390,9 @@ impl Claims {
         })
     }
 
-    /// The first empty or expired slot, else the oldest answered one, else the oldest.
+    /// The first empty or expired slot, else the oldest of those that are missed least.
     fn room<'b>(&self, bucket: &'b mut [[u8; SLOT]], now: Now) -> Option<&'b mut [u8; SLOT]> {
-        let mut oldest = (usize::MAX, (State::InFlight, u64::MAX));
+        let mut oldest = (usize::MAX, (State::Calling, u64::MAX));
         for (place, slot) in bucket.iter().enumerate() {
             let seen = Slot::read(slot);
             let age_ms = now.mono_ms.saturating_sub(seen.first_mono_ms);
@@ -285,11 +432,16 @@ fn find(bucket: &mut [[u8; SLOT]], print: Fingerprint) -> Option<&mut [u8; SLOT]
 /// In the order in which they make room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
-    Answered,
-    InFlight,
+    Answered = 1,
+    Silent = 2,
+    Given = 3,
+    InFlight = 0,
+    Ready = 4,
+    Calling = 5,
 }
 
-/// `print u64 | first_mono_ms u64 | first_unix_s u64 | owner u32 | state u8 | attempts u8 | 0 0`, little-endian.
+/// `print u64 | first_mono_ms u64 | first_unix_s u64 | owner u32 | state u8 | attempts u8 | watched u8 | 0`,
+/// little-endian.
 struct Slot {
     print: u64,
     first_mono_ms: u64,
@@ -297,6 +449,8 @@ struct Slot {
     owner: Option<OwnerId>,
     state: State,
     attempts: u8,
+    /// Copies wait at other workers than the owner.
+    watched: bool,
 }
 
 impl Slot {
@@ -332,7 +486,7 @@ impl Slot {
             o3,
             state,
             attempts,
-            _,
+            watched,
             _,
         ] = *bytes;
         Self {
@@ -340,23 +494,26 @@ impl Slot {
             first_mono_ms: u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]),
             first_unix_s: u64::from_le_bytes([c0, c1, c2, c3, c4, c5, c6, c7]),
             owner: OwnerId::from_bits(u32::from_le_bytes([o0, o1, o2, o3])),
-            state: if state == 1 {
-                State::Answered
-            } else {
-                State::InFlight
+            state: match state {
+                1 => State::Answered,
+                2 => State::Silent,
+                3 => State::Given,
+                4 => State::Ready,
+                5 => State::Calling,
+                _ => State::InFlight,
             },
             attempts,
+            watched: watched != 0,
         }
     }
 
     fn write(&self, bytes: &mut [u8; SLOT]) {
         let owner = self.owner.map_or(0, OwnerId::to_bits);
-        let state = u8::from(self.state == State::Answered);
         let parts = (self.print.to_le_bytes().into_iter())
             .chain(self.first_mono_ms.to_le_bytes())
             .chain(self.first_unix_s.to_le_bytes())
             .chain(owner.to_le_bytes())
-            .chain([state, self.attempts, 0, 0]);
+            .chain([self.state as u8, self.attempts, u8::from(self.watched), 0]);
         for (to, from) in bytes.iter_mut().zip(parts) {
             *to = from;
         }
@@ -365,7 +522,36 @@ impl Slot {
     fn sighting(&self) -> Sighting {
         Sighting {
             first_unix_s: self.first_unix_s,
+            first_mono_ms: self.first_mono_ms,
             attempts: self.attempts,
+        }
+    }
+
+    /// What an attempt is told that comes when all is done. `takes`: it gets the reply that waits for one.
+    fn done(&mut self, takes: bool) -> Option<(Claim, Write)> {
+        match self.state {
+            State::Answered => Some((Claim::Answered(self.sighting()), Write::No)),
+            State::Silent => Some((Claim::Silent, Write::No)),
+            State::Given => Some((Claim::Replied(self.sighting()), Write::No)),
+            State::Ready if takes => {
+                self.state = State::Given;
+                Some((Claim::Replied(self.sighting()), Write::Yes))
+            }
+            // It is done, and yet nobody here can have it.
+            State::Ready => {
+                let owner = self.owner?;
+                let sighting = self.sighting();
+                Some((Claim::InFlight { owner, sighting }, Write::No))
+            }
+            State::InFlight | State::Calling => None,
+        }
+    }
+
+    fn take_over(&mut self, by: OwnerId) -> Claim {
+        self.owner = Some(by);
+        Claim::TakenOver {
+            sighting: self.sighting(),
+            called: self.state == State::Calling,
         }
     }
 }

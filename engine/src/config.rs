@@ -37,8 +37,48 @@ pub struct Config {
     pub store: Store,
     /// Where the WeChat API is; `None` when no account has an `app_secret_env`.
     pub wechat_api: Option<Peer>,
+    /// The applications that pushes can be forwarded to.
+    apps: Vec<App>,
     /// Bounds and times.
     pub limits: Limits,
+}
+
+/// The number of an application: its place in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AppId(pub u32);
+
+/// An application that answers pushes.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// Its name in rules and events.
+    pub name: String,
+    /// Where it is, and how long it may take.
+    pub peer: Peer,
+    /// `:path` of the calls.
+    pub path: String,
+    /// What it is sent.
+    pub format: AppFormat,
+    /// It knows a push that it has seen, by its id, so a call that failed may be made again.
+    pub repeat: bool,
+}
+
+/// What an application is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AppFormat {
+    /// The event that the store gets, too.
+    CloudEvent,
+    /// The push as WeChat would send it in plain mode, with the query that proves it is WeChat's: what programs for
+    /// WeChat take.
+    Wechat,
+}
+
+/// What becomes of an application's reply that came after WeChat's last attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LateReplies {
+    /// It is sent as a customer-service message.
+    Send,
+    /// That it did not reach the user is recorded.
+    Record,
 }
 
 /// What a path leads to.
@@ -75,6 +115,8 @@ pub struct Account {
     pub keys: Vec<EncodingAesKey>,
     /// The AppSecret; without it the account makes no API calls.
     pub app_secret: Option<Secret>,
+    /// What becomes of late replies.
+    pub late_replies: LateReplies,
     /// Which push gets which reply.
     pub rules: Rules,
     /// `source` of its events: `/accounts/` and the name.
@@ -190,6 +232,10 @@ pub struct Limits {
     pub profiles_max_queued: usize,
     /// Most users waiting to be tagged, per worker.
     pub tags_max_queued: usize,
+    /// Most pushes that applications are asked about at a time, late replies included, per worker.
+    pub forwards_max: usize,
+    /// Most bytes of applications' replies that are kept for copies of their pushes, shared by all workers.
+    pub replies_max_bytes: usize,
 }
 
 impl Config {
@@ -199,6 +245,7 @@ impl Config {
         accounts: Vec<Account>,
         store: Store,
         wechat_api: Option<Peer>,
+        apps: Vec<App>,
         limits: Limits,
     ) -> Self {
         let numbered = || (0..).map(AccountId).zip(&accounts);
@@ -213,8 +260,15 @@ impl Config {
             accounts,
             store,
             wechat_api,
+            apps,
             limits,
         }
+    }
+
+    /// The application of a number that rules of this configuration have.
+    #[must_use]
+    pub fn app(&self, id: AppId) -> Option<&App> {
+        self.apps.get(id.0 as usize)
     }
 
     /// The account whose push URL has this path (without the query).

@@ -1,32 +1,25 @@
 //! The calls: batches to the store; access tokens, profiles and tags at WeChat.
 
 use weir_protocol::api::{self, AnswerError, Class, StableTokenRequest, TokenAnswer};
+use weir_store_api::Work;
 
 use crate::api_queue::Asked;
+use crate::claims::Fingerprint;
 use crate::config::{Account, AccountId, Peer};
 use crate::effect::{CallRequest, Effect, LogLevel};
 use crate::engine::{Engine, Env};
 use crate::event;
 use crate::input::{Call, CallOutcome};
 use crate::metric::{Loss, Metric};
-use crate::outbox::{Event, Fate, Follower, Settled, Then};
+use crate::outbox::{Event, Fate, Follower, Settled, Then, Verdict};
+use crate::rules::Facts;
 use crate::tags::{TagJob, Tagging};
 use crate::tokens::{self, Fetched};
 
 impl Engine {
     /// Starts every call that is due. Only from the root.
     pub(crate) fn start_calls(&mut self, env: &mut Env<'_>) {
-        if !self.calls.contains(&Call::Store) && self.store_is_due(env.now) {
-            let store = self.config.store.clone();
-            let body = self.outbox.take_batch(&self.config.limits, env.now.mono_ms);
-            self.call(
-                Call::Store,
-                &store.peer,
-                store.path,
-                weir_store_api::CONTENT_TYPE_BATCH,
-                body,
-            );
-        }
+        self.start_batch(env);
         for id in self.due(env.now.mono_ms) {
             let config = self.config.clone();
             let (Some(account), Some(peer)) = (config.account(id), &config.wechat_api) else {
@@ -37,6 +30,24 @@ impl Engine {
             };
             self.ask_profiles(id, peer, &token, env);
             self.give_tags(id, peer, token, env);
+        }
+        self.start_forwards(env);
+        self.start_sends(env);
+        // What they had to ask the store need not wait for the next turn.
+        self.start_batch(env);
+    }
+
+    fn start_batch(&mut self, env: &Env<'_>) {
+        if !self.calls.contains(&Call::Store) && self.store_is_due(env.now) {
+            let store = self.config.store.clone();
+            let body = self.outbox.take_batch(&self.config.limits, env.now.mono_ms);
+            self.call(
+                Call::Store,
+                &store.peer,
+                store.path,
+                weir_store_api::CONTENT_TYPE_BATCH,
+                body,
+            );
         }
     }
 
@@ -55,7 +66,7 @@ impl Engine {
     }
 
     /// The account's access token. Where it is to be fetched, the call is started.
-    fn access_token(
+    pub(crate) fn access_token(
         &mut self,
         id: AccountId,
         account: &Account,
@@ -111,7 +122,7 @@ impl Engine {
         self.call(Call::Tags(id), peer, path, "application/json", body);
     }
 
-    fn call(
+    pub(crate) fn call(
         &mut self,
         call: Call,
         peer: &Peer,
@@ -149,22 +160,20 @@ impl Engine {
             ),
             _ => {}
         }
-        for Settled { then, fate, facts } in settled {
+        for Settled { then, verdict } in settled {
             let Then { answer, follow_up } = then;
-            if fate == Fate::Rejected {
-                self.count(Metric::Lost {
-                    reason: Loss::Rejected,
-                    count: 1,
-                });
+            let Verdict { fate, facts, work } = verdict;
+            if let Fate::Rejected(reason) = fate {
+                self.count(Metric::Lost { reason, count: 1 });
             }
             // Also when rejected: asking WeChat to send again what the store will never take helps nobody.
             if let Some(print) = answer {
-                if let Some(facts) = &facts {
-                    self.decide_late(print, facts, env);
-                }
-                self.answer_waiting(print, env);
+                self.on_settled(print, facts.as_ref(), work.clone(), env);
             }
             if let Some(follow_up) = follow_up {
+                if let Some(print) = follow_up.late {
+                    self.on_late(print, work.as_ref(), env);
+                }
                 if let Some(follower) = follow_up.follower {
                     self.want_profile(follower, env);
                 }
@@ -172,6 +181,26 @@ impl Engine {
                     self.want_tags(tagging, env);
                 }
             }
+        }
+    }
+
+    /// The store has the event of a push, as far as it will ever take it.
+    fn on_settled(
+        &mut self,
+        print: Fingerprint,
+        facts: Option<&Facts>,
+        work: Option<Work>,
+        env: &mut Env<'_>,
+    ) {
+        if self.exchanges.forward_mut(print).is_some() {
+            return self.on_work(print, work, env);
+        }
+        if let Some(facts) = facts {
+            self.decide_late(print, facts, env);
+        }
+        // Decided only now, so not claimed yet.
+        if self.exchanges.forward_mut(print).is_none() {
+            self.answer_waiting(print, env);
         }
     }
 
@@ -227,7 +256,7 @@ impl Engine {
         }
     }
 
-    fn count_api_error(&mut self, account: AccountId, class: Option<Class>) {
+    pub(crate) fn count_api_error(&mut self, account: AccountId, class: Option<Class>) {
         if let Some(class) = class {
             self.count(Metric::ApiError {
                 account,

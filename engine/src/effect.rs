@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::input::{Call, StreamId};
 use crate::metric::Metric;
+use crate::owners::Mailbox;
 
 /// One thing to do.
 #[derive(Debug)]
@@ -24,6 +25,9 @@ pub enum Effect {
     },
     /// Call the root soon with [`Input::Woken`](crate::Input::Woken). Where a host cannot, the next tick will do.
     Wake,
+    /// Wake another engine of the process by its mailbox: its root is called with
+    /// [`Input::Woken`](crate::Input::Woken). If that fails, its next tick will do.
+    WakeOther(Mailbox),
     /// Count something.
     Count(Metric),
     /// Write a line for the operator: rare, without secrets, openids or anything a stranger chose.
@@ -82,7 +86,7 @@ pub struct CallRequest {
     pub path: String,
     /// `content-type`.
     pub content_type: &'static str,
-    /// The body.
+    /// The body. May hold what users wrote: never log it.
     pub body: Vec<u8>,
     /// How long to wait, never 0.
     pub timeout_ms: u32,

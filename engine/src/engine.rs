@@ -10,18 +10,25 @@ use crate::claims::Claims;
 use crate::config::{Ack, Config};
 use crate::effect::{Effect, LogLevel};
 use crate::exchange::{Alarm, Exchanges};
+use crate::forward::Forwards;
 use crate::input::{Call, CallOutcome, Input, StreamId};
 use crate::journal::Journal;
+use crate::late::LateReplies;
 use crate::metric::{Loss, Metric, Outcome, Status, Target};
 use crate::outbox::{Follower, Outbox};
-use crate::owners::{self, OwnerId};
-use crate::shared::SharedData;
+use crate::owners::{self, Mailbox, OwnerId};
+use crate::rules::Facts;
+use crate::sends::Lates;
+use crate::shared::{self, SharedData};
 use crate::tags::TagJob;
 use crate::time::Now;
 use crate::tokens;
 
 /// How many times WeChat sends a push. Source: wechat-protocol 3.1.
 pub(crate) const ATTEMPTS: u8 = 3;
+
+/// How long before its deadline the last attempt is answered: ticks come late.
+const AHEAD_MS: u64 = 200;
 
 /// What an engine is given with every input: the present, what is shared, and chance.
 pub struct Env<'a> {
@@ -62,6 +69,12 @@ pub struct Engine {
     pub(crate) profiles: Vec<ApiQueue<Follower>>,
     /// The same.
     pub(crate) tags: Vec<ApiQueue<TagJob>>,
+    pub(crate) forwards: Forwards,
+    pub(crate) lates: Lates,
+    pub(crate) late_replies: LateReplies,
+    /// Of this process, for claims at the store.
+    pub(crate) node: u64,
+    mailbox: Option<Mailbox>,
     pub(crate) calls: BTreeSet<Call>,
     effects: VecDeque<Effect>,
     woken: bool,
@@ -76,12 +89,18 @@ struct Shown {
     events: usize,
     bytes: usize,
     parked: usize,
+    forwards: usize,
 }
+
+/// Names the process.
+const NODE_KEY: &str = "weir/node";
 
 impl Engine {
     /// An engine for `config`. Creates what is to be shared, so call it while configuring, never later.
     pub fn new(config: Rc<Config>, env: &mut Env<'_>) -> Self {
         let me = OwnerId::from_random(env.random());
+        shared::create(env.shared, NODE_KEY, &env.random::<8>());
+        let node = (env.shared.get(NODE_KEY)).and_then(|(name, _)| Some(*name.first_chunk()?));
         owners::prepare(env.shared);
         let limits = &config.limits;
         let claims = Claims::prepare(
@@ -99,6 +118,16 @@ impl Engine {
             tags.push(ApiQueue::new(api::MAX_TAG_BATCH));
         }
         Self {
+            late_replies: LateReplies::prepare(
+                env.shared,
+                limits.replies_max_bytes,
+                limits.dedup_retention_ms,
+            ),
+            // A host without shared data: then every engine is a node of its own.
+            node: node.map_or_else(|| u64::from_le_bytes(env.random()), u64::from_le_bytes),
+            mailbox: None,
+            forwards: Forwards::default(),
+            lates: Lates::default(),
             outbox: Outbox::new(limits),
             config,
             me,
@@ -113,6 +142,13 @@ impl Engine {
             shown: Shown::default(),
             journal: Journal::default(),
         }
+    }
+
+    /// The same engine, that others can wake.
+    #[must_use]
+    pub fn with_mailbox(mut self, mailbox: Option<Mailbox>) -> Self {
+        self.mailbox = mailbox;
+        self
     }
 
     /// The configuration it runs.
@@ -138,6 +174,7 @@ impl Engine {
             }
             Input::Woken => {
                 self.woken = false;
+                self.look_beside(env);
                 self.start_calls(env);
             }
             Input::Tick => {
@@ -149,7 +186,7 @@ impl Engine {
                 self.write_journal(env.now);
             }
             Input::Abandon => {
-                let count = self.outbox.abandon() as u64;
+                let count = (self.outbox.abandon() + self.lates.abandon()) as u64;
                 if count > 0 {
                     self.count(Metric::Lost {
                         reason: Loss::Abandoned,
@@ -176,6 +213,8 @@ impl Engine {
         self.outbox.is_empty()
             && self.calls.is_empty()
             && self.exchanges.parked() == 0
+            && self.exchanges.forwards() == 0
+            && self.lates.len() == 0
             && self.profiles.iter().all(|profiles| profiles.len() == 0)
             && self.tags.iter().all(|tags| tags.len() == 0)
     }
@@ -219,15 +258,22 @@ impl Engine {
             .is_none_or(|at| now.saturating_sub(at) >= owners::SIGN_EVERY_MS)
         {
             self.signed_mono_ms = Some(now);
-            owners::sign(env.shared, self.me, now);
+            owners::sign(env.shared, self.me, self.mailbox, now);
         }
     }
 
     /// Asks for the root when a batch could go and none is asked for yet.
     fn wake_if_due(&mut self, now: Now) {
-        if !self.woken && self.store_is_due(now) {
+        if !self.woken && (self.store_is_due(now) || self.forwards.is_due(now.mono_ms)) {
             self.woken = true;
             self.want(Effect::Wake);
+        }
+    }
+
+    /// Copies wait at other workers for what has just become known.
+    pub(crate) fn wake_others(&mut self, env: &Env<'_>) {
+        for mailbox in owners::others(env.shared, self.me, env.now.mono_ms) {
+            self.want(Effect::WakeOther(mailbox));
         }
     }
 
@@ -247,6 +293,8 @@ impl Engine {
             Call::AccessToken(_) => Target::AccessToken,
             Call::Profiles(_) => Target::Profiles,
             Call::Tags(_) => Target::Tags,
+            Call::App(_) => Target::App,
+            Call::Send(_) => Target::Send,
         };
         self.count(Metric::Call {
             target,
@@ -257,45 +305,51 @@ impl Engine {
             Call::AccessToken(account) => self.on_access_token(account, outcome, env),
             Call::Profiles(account) => self.on_profiles(account, outcome, env),
             Call::Tags(account) => self.on_tags(account, outcome, env),
+            Call::App(print) => self.on_app(print, outcome, env),
+            Call::Send(print) => self.on_send(print, outcome, env),
         }
     }
 
     fn on_alarms(&mut self, env: &mut Env<'_>) {
-        while let Some((stream, alarm)) = self.exchanges.next_alarm(env.now.mono_ms) {
-            let Some(print) = self.exchanges.print_of(stream) else {
-                continue;
-            };
+        let soon_ms = env.now.mono_ms + AHEAD_MS;
+        while let Some((stream, alarm)) = self.exchanges.next_alarm(env.now.mono_ms, soon_ms) {
             match alarm {
-                Alarm::Deadline => {
-                    let last = self
-                        .exchanges
-                        .get_mut(print)
-                        .is_some_and(|e| e.attempts >= ATTEMPTS);
-                    if last {
-                        // WeChat will not come again: the user gets the reply, the event stays in the outbox.
-                        self.answer_waiting(print, env);
-                    }
-                }
+                Alarm::Deadline => self.on_deadline(stream, env),
                 Alarm::GivenUp => self.withhold(stream),
             }
         }
     }
 
-    fn on_gone(&mut self, stream: StreamId) {
-        let deadline_ms = self.config.limits.reply_deadline_ms;
-        let exchange = self
-            .exchanges
-            .print_of(stream)
-            .and_then(|p| self.exchanges.get_mut(p));
-        let Some((account, kind)) = exchange.map(|e| (e.account, e.kind)) else {
+    fn on_deadline(&mut self, stream: StreamId, env: &mut Env<'_>) {
+        let Some(print) = self.exchanges.parked_at(stream).map(|parked| parked.print) else {
             return;
         };
-        self.exchanges.unpark(stream, deadline_ms);
-        self.count(Metric::Push {
-            account,
-            kind,
-            outcome: Outcome::Unanswered,
-        });
+        let last = self
+            .exchanges
+            .get_mut(print)
+            .is_some_and(|e| e.attempts >= ATTEMPTS);
+        if !last {
+            return;
+        }
+        // WeChat will not come again: the user gets the reply, the event stays in the outbox.
+        self.decide_late(print, &Facts::default(), env);
+        if self.exchanges.forward_mut(print).is_some() {
+            // The application's reply can only go out as a send now.
+            self.acknowledge(stream, env);
+        } else {
+            self.answer_waiting(print, env);
+        }
+    }
+
+    fn on_gone(&mut self, stream: StreamId) {
+        let deadline_ms = self.config.limits.reply_deadline_ms;
+        if let Some(parked) = self.exchanges.unpark(stream, deadline_ms) {
+            self.count(Metric::Push {
+                account: parked.account,
+                kind: parked.kind,
+                outcome: Outcome::Unanswered,
+            });
+        }
     }
 
     fn show_gauges(&mut self) {
@@ -303,6 +357,7 @@ impl Engine {
             events: self.outbox.len(),
             bytes: self.outbox.bytes(),
             parked: self.exchanges.parked(),
+            forwards: self.exchanges.forwards() + self.lates.len(),
         };
         let change = |now: usize, before: usize| {
             i64::try_from(now).unwrap_or(i64::MAX) - i64::try_from(before).unwrap_or(i64::MAX)
@@ -311,6 +366,7 @@ impl Engine {
             Metric::OutboxEvents(change(now.events, self.shown.events)),
             Metric::OutboxBytes(change(now.bytes, self.shown.bytes)),
             Metric::Parked(change(now.parked, self.shown.parked)),
+            Metric::Forwards(change(now.forwards, self.shown.forwards)),
         ];
         for metric in changes {
             if metric != metric.series() {

@@ -6,9 +6,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use sha1::{Digest as _, Sha1};
 use weir_protocol::push::{Kind, Push};
+use weir_protocol::reply::Reply;
 use weir_store_api::{
-    ASK_USER, CloudEvent, PushData, TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE, TYPE_USER_SNAPSHOT,
-    UserSnapshot,
+    ASK_USER, CloudEvent, PushData, ReplyGiven, ReplyLate, TYPE_COMPONENT, TYPE_EVENT,
+    TYPE_MESSAGE, TYPE_REPLY_GIVEN, TYPE_USER_SNAPSHOT, UserSnapshot,
 };
 
 use crate::config::Account;
@@ -64,13 +65,30 @@ impl EventId {
     }
 }
 
-/// A push as an event, in JSON. `asks_user`: the store is to answer with what it knows of the user.
+/// What the store is asked together with an event.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ask<'a> {
+    /// What it knows of the user.
+    pub(crate) user: bool,
+    /// Whose the work is.
+    pub(crate) claim: Option<Claim<'a>>,
+}
+
+/// A claim to the work behind an event.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claim<'a> {
+    pub(crate) claimant: &'a str,
+    /// After how long another may have it.
+    pub(crate) lease_ms: Option<u32>,
+}
+
+/// A push as an event, in JSON.
 pub(crate) fn push(
     account: &Account,
     appid: &str,
     id: EventId,
     push: &Push<'_>,
-    asks_user: bool,
+    ask: Ask<'_>,
     now: Now,
 ) -> Vec<u8> {
     let (prefix, kind) = match push.kind() {
@@ -89,9 +107,9 @@ pub(crate) fn push(
         time: Some(rfc3339(push.create_time()).into()),
         subject: (!subject.is_empty()).then(|| subject.into()),
         datacontenttype: Some("application/json".into()),
-        weirask: asks_user.then(|| ASK_USER.into()),
-        weirclaim: None,
-        weirleasems: None,
+        weirask: ask.user.then(|| ASK_USER.into()),
+        weirclaim: ask.claim.map(|claim| claim.claimant.into()),
+        weirleasems: ask.claim.and_then(|claim| claim.lease_ms),
         data: PushData {
             account: account.name.as_str().into(),
             appid: appid.into(),
@@ -125,6 +143,86 @@ pub(crate) fn user_snapshot(
             appid: Cow::Borrowed(account.appid.as_str()),
             user,
         },
+    })
+}
+
+/// An application's reply as an event, in JSON.
+#[expect(clippy::too_many_arguments, reason = "the fields of one event")]
+pub(crate) fn reply_given(
+    account: &Account,
+    appid: &str,
+    push: EventId,
+    openid: &str,
+    app: &str,
+    reply: &Reply<'static>,
+    create_time: u64,
+    failed: Option<&'static str>,
+    now: Now,
+) -> Vec<u8> {
+    let json = reply.to_json();
+    let data = ReplyGiven {
+        account: account.name.as_str().into(),
+        appid: appid.into(),
+        push: push.as_str().into(),
+        app: app.into(),
+        create_time,
+        reply: json
+            .as_deref()
+            .and_then(|json| serde_json::from_slice::<&RawValue>(json).ok()),
+        failed: failed.map(Cow::Borrowed),
+    };
+    about_reply(account, push, TYPE_REPLY_GIVEN, openid, None, data, now)
+}
+
+/// The push that a late reply is to.
+pub(crate) struct About<'a> {
+    pub(crate) account: &'a Account,
+    pub(crate) appid: &'a str,
+    pub(crate) push: EventId,
+    pub(crate) openid: &'a str,
+}
+
+/// What becomes of a late reply as an event, in JSON.
+pub(crate) fn reply_late(
+    about: &About<'_>,
+    kind: &'static str,
+    claimant: Option<&str>,
+    reason: Option<&'static str>,
+    errcode: Option<i64>,
+    now: Now,
+) -> Vec<u8> {
+    let data = ReplyLate {
+        account: about.account.name.as_str().into(),
+        appid: about.appid.into(),
+        push: about.push.as_str().into(),
+        reason: reason.map(Cow::Borrowed),
+        errcode,
+    };
+    let (account, openid) = (about.account, about.openid);
+    about_reply(account, about.push, kind, openid, claimant, data, now)
+}
+
+fn about_reply(
+    account: &Account,
+    push: EventId,
+    kind: &'static str,
+    openid: &str,
+    claimant: Option<&str>,
+    data: impl Serialize,
+    now: Now,
+) -> Vec<u8> {
+    write(&CloudEvent {
+        specversion: "1.0".into(),
+        id: push.derived(kind).as_str().into(),
+        source: account.source.as_str().into(),
+        kind: kind.into(),
+        time: Some(rfc3339(now.unix_s()).into()),
+        subject: (!openid.is_empty()).then(|| openid.into()),
+        datacontenttype: Some("application/json".into()),
+        weirask: None,
+        weirclaim: claimant.map(Cow::Borrowed),
+        weirleasems: None,
+        data,
     })
 }
 

@@ -17,16 +17,17 @@ use crate::claims::Fingerprint;
 use crate::config::AccountId;
 use crate::event::EventId;
 use crate::fold::FoldMap;
+use crate::forward::Forward;
 use crate::input::StreamId;
 use crate::metric::Kind;
 use crate::outbox::Event;
+use crate::time::Now;
 
 /// A push that is not answered yet.
 pub(crate) struct Exchange {
     pub(crate) account: AccountId,
-    pub(crate) kind: Kind,
     /// Every copy gets this one.
-    pub(crate) answer: Answer,
+    answer: Answer,
     /// How often WeChat has sent it, as far as is known.
     pub(crate) attempts: u8,
     pub(crate) role: Role,
@@ -39,6 +40,8 @@ pub(crate) enum Answer {
     Ready(Option<Vec<u8>>),
     /// It depends on what the store knows of the user.
     AsksStore(Box<Deferred>),
+    /// An application says it.
+    AsksApp(Box<Forward>),
 }
 
 /// What is needed to decide later.
@@ -46,8 +49,16 @@ pub(crate) struct Deferred {
     /// The push, decrypted.
     pub(crate) body: Vec<u8>,
     pub(crate) id: EventId,
+    /// The account it is about: the authorised one at a platform, else the account itself.
+    pub(crate) appid: String,
     /// Of the reply, Unix seconds.
     pub(crate) create_time: u64,
+    /// When the push was complete.
+    pub(crate) received: Now,
+    /// The query it came with.
+    pub(crate) query: String,
+    /// Under what name the work behind it is claimed at the store.
+    pub(crate) claimant: String,
 }
 
 /// Who works on it.
@@ -63,6 +74,8 @@ pub(crate) struct Parked {
     pub(crate) print: Fingerprint,
     pub(crate) seal: Option<Seal>,
     pub(crate) arrived_ms: u64,
+    pub(crate) account: AccountId,
+    pub(crate) kind: Kind,
 }
 
 /// What a held stream's time is for.
@@ -82,6 +95,23 @@ pub(crate) struct Exchanges {
     alarms: BTreeSet<(u64, StreamId, Alarm)>,
     /// How many exchanges are worked on elsewhere, so that a tick can skip looking when there are none.
     beside: usize,
+    /// How many wait for an application.
+    forwards: usize,
+}
+
+impl Exchange {
+    /// What it is answered with, as far as it is known.
+    pub(crate) fn answer(&self) -> &Answer {
+        &self.answer
+    }
+
+    fn forwards(&self) -> usize {
+        usize::from(matches!(self.answer, Answer::AsksApp(_)))
+    }
+
+    fn beside(&self) -> usize {
+        usize::from(matches!(self.role, Role::Beside(_)))
+    }
 }
 
 impl Exchanges {
@@ -98,21 +128,41 @@ impl Exchanges {
         &mut self,
         print: Fingerprint,
         account: AccountId,
-        kind: Kind,
         answer: Answer,
         attempts: u8,
         role: Role,
     ) {
-        self.beside += usize::from(matches!(role, Role::Beside(_)));
         let exchange = Exchange {
             account,
-            kind,
             answer,
             attempts,
             role,
             waiting: Vec::new(),
         };
+        self.beside += exchange.beside();
+        self.forwards += exchange.forwards();
         self.by_print.insert(print, exchange);
+    }
+
+    fn remove(&mut self, print: Fingerprint) -> Option<Exchange> {
+        let exchange = self.by_print.remove(&print)?;
+        self.beside -= exchange.beside();
+        self.forwards -= exchange.forwards();
+        Some(exchange)
+    }
+
+    /// It is answered with this from now on; what was meant before.
+    pub(crate) fn set_answer(&mut self, print: Fingerprint, answer: Answer) -> Option<Answer> {
+        let exchange = self.by_print.get_mut(&print)?;
+        self.forwards -= exchange.forwards();
+        let before = std::mem::replace(&mut exchange.answer, answer);
+        self.forwards += exchange.forwards();
+        Some(before)
+    }
+
+    /// How many wait for an application.
+    pub(crate) fn forwards(&self) -> usize {
+        self.forwards
     }
 
     /// Holds `stream` until the exchange `print` is answered.
@@ -139,47 +189,79 @@ impl Exchanges {
             exchange.waiting.retain(|waiting| *waiting != stream);
             // Nobody waits for it here, and somebody else works on it.
             if exchange.waiting.is_empty() && matches!(exchange.role, Role::Beside(_)) {
-                self.by_print.remove(&parked.print);
-                self.beside -= 1;
+                self.remove(parked.print);
             }
         }
         Some(parked)
     }
 
-    /// Closes an exchange; its streams are to be answered.
+    /// Closes an exchange; the streams that are still in time are to be answered. The others are held on until they are
+    /// gone: what is not answered in time comes again.
     pub(crate) fn close(
         &mut self,
         print: Fingerprint,
         deadline_ms: u64,
+        mono_ms: u64,
     ) -> Option<(Exchange, Vec<(StreamId, Parked)>)> {
-        let mut exchange = self.by_print.remove(&print)?;
-        self.beside -= usize::from(matches!(exchange.role, Role::Beside(_)));
-        let streams = std::mem::take(&mut exchange.waiting)
+        let mut exchange = self.remove(print)?;
+        let mut streams = std::mem::take(&mut exchange.waiting);
+        streams.retain(|stream| self.is_in_time(*stream, deadline_ms, mono_ms));
+        let streams = streams
             .into_iter()
             .filter_map(|stream| Some((stream, self.unpark(stream, deadline_ms)?)))
             .collect();
         Some((exchange, streams))
     }
 
-    /// The next stream whose time has come.
-    pub(crate) fn next_alarm(&mut self, mono_ms: u64) -> Option<(StreamId, Alarm)> {
-        let (due, stream, alarm) = *self.alarms.first()?;
-        if due > mono_ms {
-            return None;
-        }
-        self.alarms.pop_first();
+    fn is_in_time(&self, stream: StreamId, deadline_ms: u64, mono_ms: u64) -> bool {
+        let parked = self.parked.get(&stream);
+        parked.is_some_and(|parked| mono_ms <= parked.arrived_ms + deadline_ms)
+    }
+
+    /// Whether a stream that waits for it can still be answered.
+    pub(crate) fn is_awaited(&self, print: Fingerprint, deadline_ms: u64, mono_ms: u64) -> bool {
+        let exchange = self.by_print.get(&print);
+        exchange.is_some_and(|exchange| {
+            (exchange.waiting.iter()).any(|s| self.is_in_time(*s, deadline_ms, mono_ms))
+        })
+    }
+
+    /// The next stream whose time has come; deadlines are told already when they come within `soon_ms`.
+    pub(crate) fn next_alarm(&mut self, mono_ms: u64, soon_ms: u64) -> Option<(StreamId, Alarm)> {
+        let (due, stream, alarm) = *(self.alarms.iter())
+            .take_while(|(due, _, _)| *due <= soon_ms)
+            .find(|(due, _, alarm)| *alarm == Alarm::Deadline || *due <= mono_ms)?;
+        self.alarms.remove(&(due, stream, alarm));
         Some((stream, alarm))
     }
 
-    /// The exchange a held stream waits for.
-    pub(crate) fn print_of(&self, stream: StreamId) -> Option<Fingerprint> {
-        self.parked.get(&stream).map(|parked| parked.print)
+    /// What a held stream waits for.
+    pub(crate) fn parked_at(&self, stream: StreamId) -> Option<&Parked> {
+        self.parked.get(&stream)
     }
 
     /// Whether it is not decided yet what it is answered with.
     pub(crate) fn asks_store(&self, print: Fingerprint) -> bool {
         let exchange = self.by_print.get(&print);
         exchange.is_some_and(|exchange| matches!(exchange.answer, Answer::AsksStore(_)))
+    }
+
+    /// The application it waits for.
+    pub(crate) fn forward_mut(&mut self, print: Fingerprint) -> Option<&mut Forward> {
+        match &mut self.by_print.get_mut(&print)?.answer {
+            Answer::AsksApp(forward) => Some(forward),
+            _ => None,
+        }
+    }
+
+    /// From now on another works on it; `event` is delivered should that one die.
+    pub(crate) fn leave(&mut self, print: Fingerprint, event: Event) {
+        if let Some(exchange) = self.by_print.get_mut(&print)
+            && matches!(exchange.role, Role::Owner)
+        {
+            exchange.role = Role::Beside(event);
+            self.beside += 1;
+        }
     }
 
     /// The exchanges worked on elsewhere.

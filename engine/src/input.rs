@@ -1,5 +1,6 @@
 //! Everything that can happen to an engine.
 
+use crate::claims::Fingerprint;
 use crate::config::AccountId;
 
 /// The host's number for an HTTP stream; unique among the living ones of a worker.
@@ -79,6 +80,10 @@ pub enum Call {
     Profiles(AccountId),
     /// `tags/members/batchtagging` for an account.
     Tags(AccountId),
+    /// An application, about a push.
+    App(Fingerprint),
+    /// `message/custom/send`, for the late reply to a push.
+    Send(Fingerprint),
 }
 
 /// How a call went.

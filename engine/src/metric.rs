@@ -65,6 +65,22 @@ pub enum Metric {
         /// How many.
         count: u64,
     },
+    /// An application was asked about a push.
+    AppReply {
+        /// Whose.
+        account: AccountId,
+        /// What came of it.
+        outcome: AppOutcome,
+    },
+    /// An application's reply came after WeChat's last attempt.
+    LateReply {
+        /// Whose.
+        account: AccountId,
+        /// What became of it.
+        outcome: LateOutcome,
+    },
+    /// By how much the number of pushes that applications are asked about has changed.
+    Forwards(i64),
     /// Tags that were not given.
     TagsGivenUp {
         /// Whose.
@@ -93,12 +109,16 @@ impl Metric {
             Self::Push { .. }
             | Self::DedupHit { .. }
             | Self::Call { .. }
+            | Self::AppReply { .. }
+            | Self::LateReply { .. }
             | Self::ApiError { .. } => Shape::Counter(1),
             Self::Lost { count, .. }
             | Self::ProfilesGivenUp { count, .. }
             | Self::TagsGivenUp { count, .. } => Shape::Counter(count),
             Self::ReplyMs { ms, .. } => Shape::Histogram(ms),
-            Self::OutboxEvents(n) | Self::OutboxBytes(n) | Self::Parked(n) => Shape::Gauge(n),
+            Self::OutboxEvents(n) | Self::OutboxBytes(n) | Self::Parked(n) | Self::Forwards(n) => {
+                Shape::Gauge(n)
+            }
         }
     }
 
@@ -110,6 +130,7 @@ impl Metric {
             Self::OutboxEvents(_) => Self::OutboxEvents(0),
             Self::OutboxBytes(_) => Self::OutboxBytes(0),
             Self::Parked(_) => Self::Parked(0),
+            Self::Forwards(_) => Self::Forwards(0),
             Self::Lost { reason, .. } => Self::Lost { reason, count: 0 },
             Self::ProfilesGivenUp { account, .. } => Self::ProfilesGivenUp { account, count: 0 },
             Self::TagsGivenUp { account, .. } => Self::TagsGivenUp { account, count: 0 },
@@ -140,6 +161,15 @@ impl Metric {
             Self::OutboxEvents(_) => "weir.outbox_events".to_owned(),
             Self::OutboxBytes(_) => "weir.outbox_bytes".to_owned(),
             Self::Parked(_) => "weir.parked".to_owned(),
+            Self::Forwards(_) => "weir.forwards".to_owned(),
+            Self::AppReply {
+                account: a,
+                outcome,
+            } => format!("weir.app_replies.account.{}.outcome.{outcome}", account(a)),
+            Self::LateReply {
+                account: a,
+                outcome,
+            } => format!("weir.late_replies.account.{}.outcome.{outcome}", account(a)),
             Self::Lost { reason, .. } => format!("weir.lost_events.reason.{reason}"),
             Self::ProfilesGivenUp { account: a, .. } => {
                 format!("weir.profiles_given_up.account.{}", account(a))
@@ -242,6 +272,10 @@ labels! {
         Profiles = "profiles",
         /// `tags/members/batchtagging`.
         Tags = "tags",
+        /// An application.
+        App = "app",
+        /// `message/custom/send`.
+        Send = "send",
     }
 }
 
@@ -270,7 +304,53 @@ labels! {
         Overflow = "overflow",
         /// The store will never take it.
         Rejected = "rejected",
+        /// The store says that it takes no events any more (410).
+        Gone = "gone",
+        /// It is too large for the store by itself (413).
+        TooLarge = "too_large",
+        /// The store does not know the format (415).
+        MediaType = "media_type",
         /// A replaced configuration could not deliver it in time.
         Abandoned = "abandoned",
+    }
+}
+
+labels! {
+    /// What came of asking an application.
+    AppOutcome {
+        /// A reply.
+        Reply = "reply",
+        /// It had nothing to say.
+        Nothing = "nothing",
+        /// It took longer than it may.
+        Timeout = "timeout",
+        /// It answered with a status other than 2xx.
+        Status = "status",
+        /// The connection broke.
+        Reset = "reset",
+        /// Its answer is no reply.
+        Malformed = "malformed",
+        /// The host did not take the call.
+        Refused = "refused",
+        /// The worker that called it died; whether it was called is not known.
+        Lost = "lost",
+    }
+}
+
+labels! {
+    /// What became of a late reply.
+    LateOutcome {
+        /// It went out as a customer-service message.
+        Sent = "sent",
+        /// It went out with the answer to an attempt elsewhere.
+        Answered = "answered",
+        /// The account sends nothing.
+        NotAllowed = "not_allowed",
+        /// There is no send of its kind.
+        Kind = "kind",
+        /// WeChat refused it.
+        Refused = "refused",
+        /// The call broke off: it may have been sent.
+        Unknown = "unknown",
     }
 }

@@ -10,20 +10,21 @@
 
 use std::collections::VecDeque;
 
-use weir_store_api::{BatchAnswer, EventResult, EventStatus};
+use weir_store_api::{BatchAnswer, EventResult, EventStatus, Work};
 
 use crate::backoff::Backoff;
 use crate::claims::Fingerprint;
 use crate::config::{AccountId, Limits};
 use crate::event::EventId;
 use crate::input::CallOutcome;
+use crate::metric::Loss;
 use crate::rules::Facts;
 use crate::tags::Tagging;
 
-/// Pauses after failed calls.
+/// Pauses after failed calls. Short: an attempt that waits can be answered within 4.5 s or not at all.
 const BACKOFF: Backoff = Backoff {
     first_ms: 100,
-    most_ms: 5_000,
+    most_ms: 1_500,
 };
 /// The longest `Retry-After` that is obeyed, seconds.
 const MAX_RETRY_AFTER_S: u32 = 60;
@@ -52,6 +53,8 @@ pub(crate) struct FollowUp {
     pub(crate) follower: Option<Follower>,
     /// The user who gets tags.
     pub(crate) tagging: Option<Tagging>,
+    /// The push whose late reply this event asks to send.
+    pub(crate) late: Option<Fingerprint>,
 }
 
 /// Somebody whose profile is wanted.
@@ -65,9 +68,26 @@ pub(crate) struct Follower {
 /// An event that is done with.
 pub(crate) struct Settled {
     pub(crate) then: Then,
+    pub(crate) verdict: Verdict,
+}
+
+/// What the store said about an event.
+pub(crate) struct Verdict {
     pub(crate) fate: Fate,
-    /// What the store said about the user, where it was asked.
+    /// What it knows of the user, where it was asked.
     pub(crate) facts: Option<Facts>,
+    /// Whose the work behind it is, where it was claimed and the store knows of such.
+    pub(crate) work: Option<Work>,
+}
+
+impl From<Fate> for Verdict {
+    fn from(fate: Fate) -> Self {
+        Self {
+            fate,
+            facts: None,
+            work: None,
+        }
+    }
 }
 
 /// How an event was settled.
@@ -75,8 +95,8 @@ pub(crate) struct Settled {
 pub(crate) enum Fate {
     /// It is durable in the store.
     Stored,
-    /// The store will never take it.
-    Rejected,
+    /// The store will never take it, and why.
+    Rejected(Loss),
 }
 
 pub(crate) struct Outbox {
@@ -177,20 +197,25 @@ impl Outbox {
             } => {
                 self.failures = 0;
                 self.batch_events = (self.batch_events * 2).min(limits.batch_max_events);
-                self.settle(fates(body, self.in_flight.len()))
+                self.settle(verdicts(body, self.in_flight.len()))
             }
             // Of no use to send again: too large, not understood, not wanted. Find out which one it is about.
             CallOutcome::Answer {
-                status: 400 | 410 | 413 | 415 | 422,
+                status: status @ (400 | 410 | 413 | 415 | 422),
                 ..
             } => {
                 if self.in_flight.len() > 1 {
                     self.batch_events = self.in_flight.len().div_ceil(2);
                     self.put_back();
-                    Vec::new()
-                } else {
-                    self.settle(vec![(Fate::Rejected, None)])
+                    return Vec::new();
                 }
+                let why = match status {
+                    410 => Loss::Gone,
+                    413 => Loss::TooLarge,
+                    415 => Loss::MediaType,
+                    _ => Loss::Rejected,
+                };
+                self.settle(vec![Fate::Rejected(why).into()])
             }
             CallOutcome::Answer { retry_after_s, .. } => {
                 self.pause(retry_after_s, mono_ms, random);
@@ -233,39 +258,39 @@ impl Outbox {
         }
     }
 
-    fn settle(&mut self, fates: Vec<(Fate, Option<Facts>)>) -> Vec<Settled> {
+    fn settle(&mut self, verdicts: Vec<Verdict>) -> Vec<Settled> {
         let mut settled = Vec::with_capacity(self.in_flight.len());
-        let all = fates
+        let all = verdicts
             .into_iter()
-            .chain(std::iter::repeat_with(|| (Fate::Stored, None)));
-        for (event, (fate, facts)) in self.in_flight.drain(..).zip(all) {
+            .chain(std::iter::repeat_with(|| Fate::Stored.into()));
+        for (event, verdict) in self.in_flight.drain(..).zip(all) {
             self.bytes -= event.json.len();
             let then = event.then;
-            settled.push(Settled { then, fate, facts });
+            settled.push(Settled { then, verdict });
         }
         settled
     }
 }
 
 /// What the store says about each event. A 2xx without such an answer (any CloudEvents endpoint) means all stored.
-fn fates(body: &[u8], events: usize) -> Vec<(Fate, Option<Facts>)> {
+fn verdicts(body: &[u8], events: usize) -> Vec<Verdict> {
     let Ok(answer) = serde_json::from_slice::<BatchAnswer>(body) else {
         return Vec::new();
     };
     if answer.results.len() != events {
         return Vec::new();
     }
-    let fate = |result: EventResult| {
-        let fate = match result.status {
+    let verdict = |result: EventResult| Verdict {
+        fate: match result.status {
             EventStatus::Created | EventStatus::Duplicate => Fate::Stored,
-            EventStatus::Rejected => Fate::Rejected,
-        };
-        let facts = result.user.map(|user| Facts {
+            EventStatus::Rejected => Fate::Rejected(Loss::Rejected),
+        },
+        facts: result.user.map(|user| Facts {
             first_push: user.first_push,
             remark: user.remark.unwrap_or_default(),
             nickname: user.nickname.unwrap_or_default(),
-        });
-        (fate, facts)
+        }),
+        work: result.work,
     };
-    answer.results.into_iter().map(fate).collect()
+    answer.results.into_iter().map(verdict).collect()
 }

@@ -2,10 +2,10 @@
 //!
 //! Every engine has a random id and signs a table in shared data once a second. A claim names its
 //! owner; when the owner has not signed for [`DEAD_AFTER_MS`], the claim is anybody's. One small write
-//! per worker and second, instead of a lease to renew for each push in flight.
+//! per worker and second, instead of a lease to renew for each push in flight. A row also says how to wake the engine.
 //!
 //! # Bounds
-//! [`MAX_OWNERS`] rows of 12 bytes. With more live engines than rows, the surplus ones look dead to the
+//! [`MAX_OWNERS`] rows of 16 bytes. With more live engines than rows, the surplus ones look dead to the
 //! others, and a copy of their work may be done twice; the store's unique key still keeps one.
 
 use crate::shared::{self, SharedData, Write};
@@ -17,8 +17,13 @@ pub const SIGN_EVERY_MS: u64 = 1_000;
 /// An owner that has not signed for this long is taken for dead.
 pub const DEAD_AFTER_MS: u64 = 3_000;
 
-const KEY: &str = "weir/owners";
-const ROW: usize = 12;
+/// The size of a row is part of it: a table of other rows must not be read as this one.
+const KEY: &str = "weir/owners/16";
+const ROW: usize = 16;
+
+/// What the host wakes an engine by; none where it cannot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mailbox(pub u32);
 
 /// The random name of one engine (one worker's VM and configuration); never zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,17 +51,17 @@ pub(crate) fn prepare(shared: &dyn SharedData) {
 }
 
 /// Signs for `me`, and drops rows of the dead.
-pub(crate) fn sign(shared: &dyn SharedData, me: OwnerId, mono_ms: u64) {
+pub(crate) fn sign(shared: &dyn SharedData, me: OwnerId, mailbox: Option<Mailbox>, mono_ms: u64) {
     // Not recorded means: looks dead, see the module header.
     let _ = shared::update(shared, KEY, |table| {
         let mut next = Vec::with_capacity(table.len() + ROW);
-        for (id, seen) in rows(table) {
+        for (id, seen, mailbox) in rows(table) {
             if id != me && mono_ms.saturating_sub(seen) < DEAD_AFTER_MS {
-                write_row(&mut next, id, seen);
+                write_row(&mut next, id, seen, mailbox);
             }
         }
         if next.len() < MAX_OWNERS * ROW {
-            write_row(&mut next, me, mono_ms);
+            write_row(&mut next, me, mono_ms, mailbox);
         }
         *table = next;
         ((), Write::Yes)
@@ -68,21 +73,37 @@ pub(crate) fn is_alive(shared: &dyn SharedData, owner: OwnerId, mono_ms: u64) ->
     let Some((table, _)) = shared.get(KEY) else {
         return false;
     };
-    rows(&table).any(|(id, seen)| id == owner && mono_ms.saturating_sub(seen) < DEAD_AFTER_MS)
+    rows(&table).any(|(id, seen, _)| id == owner && mono_ms.saturating_sub(seen) < DEAD_AFTER_MS)
 }
 
-fn rows(table: &[u8]) -> impl Iterator<Item = (OwnerId, u64)> {
+/// Where the other living engines are woken.
+pub(crate) fn others(shared: &dyn SharedData, me: OwnerId, mono_ms: u64) -> Vec<Mailbox> {
+    let Some((table, _)) = shared.get(KEY) else {
+        return Vec::new();
+    };
+    rows(&table)
+        .filter(|(id, seen, _)| *id != me && mono_ms.saturating_sub(*seen) < DEAD_AFTER_MS)
+        .filter_map(|(_, _, mailbox)| mailbox)
+        .collect()
+}
+
+fn rows(table: &[u8]) -> impl Iterator<Item = (OwnerId, u64, Option<Mailbox>)> {
     table.as_chunks::<ROW>().0.iter().filter_map(|row| {
-        let (id, seen) = row.split_first_chunk::<4>()?;
-        let seen = seen.first_chunk::<8>()?;
+        let (id, rest) = row.split_first_chunk::<4>()?;
+        let (seen, rest) = rest.split_first_chunk::<8>()?;
+        let mailbox = u32::from_le_bytes(*rest.first_chunk::<4>()?);
         Some((
             OwnerId::from_bits(u32::from_le_bytes(*id))?,
             u64::from_le_bytes(*seen),
+            // Hosts number from 1; should one not, the tick does the work.
+            (mailbox != 0).then_some(Mailbox(mailbox)),
         ))
     })
 }
 
-fn write_row(table: &mut Vec<u8>, id: OwnerId, seen: u64) {
+fn write_row(table: &mut Vec<u8>, id: OwnerId, seen: u64, mailbox: Option<Mailbox>) {
+    let mailbox = mailbox.map_or(0, |mailbox| mailbox.0);
     table.extend_from_slice(&id.0.to_le_bytes());
     table.extend_from_slice(&seen.to_le_bytes());
+    table.extend_from_slice(&mailbox.to_le_bytes());
 }

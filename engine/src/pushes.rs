@@ -4,19 +4,22 @@ use std::borrow::Cow;
 
 use weir_protocol::envelope::Envelope;
 use weir_protocol::push::{Format, Kind as PushKind, Push};
+use weir_protocol::reply::Reply;
 
 use crate::admit::{self, Seal};
-use crate::claims::{Claim, Fingerprint, Start};
+use crate::claims::{Claim, Fingerprint, Sighting, Start};
 use crate::config::{Account, AccountId, AccountKind, Ack};
 use crate::effect::{Effect, Response};
 use crate::engine::{ATTEMPTS, Engine, Env};
 use crate::event::{self, EventId};
 use crate::exchange::{Answer, Deferred, Parked, Role};
+use crate::forward::{Forward, Stage};
 use crate::input::{Method, Request, StreamId};
 use crate::metric::{Kind, Loss, Metric, Outcome};
 use crate::outbox::{Event, FollowUp, Follower, Then};
 use crate::rules::{Decision, Facts};
 use crate::tags::Tagging;
+use crate::time::Now;
 
 /// Everything a stranger learns.
 const REFUSED: Response = Response::empty(403);
@@ -36,6 +39,20 @@ struct Understood<'p> {
     kind: Kind,
     id: EventId,
     print: Fingerprint,
+    /// The query it came with.
+    query: &'p str,
+    now: Now,
+}
+
+/// A push as it was first seen.
+#[derive(Clone, Copy)]
+struct Seen {
+    create_time: u64,
+    attempts: u8,
+    /// Under which the work behind it is claimed at the store: of this node, and of this sight of the push.
+    claimant: (u64, u64),
+    /// Its owner died, and may have called the application.
+    orphaned: bool,
 }
 
 impl Engine {
@@ -144,15 +161,20 @@ impl Engine {
             kind: kind_of(push),
             id,
             print,
+            query: request.query,
+            now: env.now,
         };
         let parked = Parked {
             print,
             seal,
             arrived_ms: request.arrived_mono_ms,
+            account: request.account,
+            kind: known.kind,
         };
 
-        let at_once =
-            self.config.store.ack == Ack::AtOnce && self.outbox.has_room(&self.config.limits);
+        let at_once = self.config.store.ack == Ack::AtOnce
+            && !account.rules.forwards()
+            && self.outbox.has_room(&self.config.limits);
         let start = if at_once {
             Start::Answered
         } else {
@@ -164,30 +186,53 @@ impl Engine {
                 account: request.account,
             });
         }
+        let seen = |sighting: &Sighting| Seen {
+            create_time: sighting.first_unix_s,
+            attempts: sighting.attempts,
+            claimant: (self.node, sighting.first_mono_ms),
+            orphaned: false,
+        };
+        let first = Seen {
+            create_time: env.now.unix_s(),
+            attempts: 1,
+            claimant: (self.node, env.now.mono_ms),
+            orphaned: false,
+        };
         match claim {
-            Claim::First | Claim::Unrecorded => {
-                self.own(stream, parked, &known, account, env.now.unix_s(), 1, env);
+            // Its slot made room for another in between.
+            Claim::First | Claim::Unrecorded if self.exchanges.get_mut(print).is_some() => {
+                self.hold(stream, parked, &known);
             }
-            Claim::TakenOver(seen) => {
-                self.own(
-                    stream,
-                    parked,
-                    &known,
-                    account,
-                    seen.first_unix_s,
-                    seen.attempts,
-                    env,
-                );
+            Claim::First => self.own(stream, parked, &known, account, first, env),
+            Claim::Unrecorded => {
+                // Nothing tells it from the same push at another worker but chance.
+                let claimant = (u64::from_le_bytes(env.random()), env.now.mono_ms);
+                let first = Seen { claimant, ..first };
+                self.own(stream, parked, &known, account, first, env);
             }
-            Claim::Answered(seen) => match known.plan(account, seen.first_unix_s).answer {
-                Answer::Ready(reply) => {
-                    let (account, kind) = (known.account, known.kind);
-                    self.respond(stream, &parked, account, kind, reply.as_deref(), env);
-                }
+            Claim::TakenOver { sighting, called } => {
+                let taken = Seen {
+                    orphaned: called,
+                    ..seen(&sighting)
+                };
+                self.own(stream, parked, &known, account, taken, env);
+            }
+            Claim::Answered(sighting) => match known.plan(account, &seen(&sighting)).answer {
+                Answer::Ready(reply) => self.respond(stream, &parked, reply.as_deref(), env),
                 // What the store knew then it tells again.
                 Answer::AsksStore(_) => {
-                    let (first, attempts) = (seen.first_unix_s, seen.attempts);
-                    self.own(stream, parked, &known, account, first, attempts, env);
+                    let seen = seen(&sighting);
+                    self.own(stream, parked, &known, account, seen, env);
+                }
+                // By the rules of before.
+                Answer::AsksApp(_) => self.respond(stream, &parked, None, env),
+            },
+            Claim::Silent => self.respond(stream, &parked, None, env),
+            Claim::Replied(sighting) => match self.late_replies.get(env.shared, print) {
+                Some(reply) => self.respond(stream, &parked, Some(&reply), env),
+                None => {
+                    let seen = seen(&sighting);
+                    self.own(stream, parked, &known, account, seen, env);
                 }
             },
             Claim::InFlight { owner, sighting } => {
@@ -195,18 +240,20 @@ impl Engine {
                     exchange.attempts = exchange.attempts.max(sighting.attempts);
                 } else if owner == self.me {
                     // Ours, and yet not here: an earlier attempt was turned away before it was kept.
-                    let (first, attempts) = (sighting.first_unix_s, sighting.attempts);
-                    return self.own(stream, parked, &known, account, first, attempts, env);
+                    let seen = seen(&sighting);
+                    return self.own(stream, parked, &known, account, seen, env);
                 } else {
                     if self.exchanges.parked() >= self.config.limits.parked_max {
                         return self.turn_away(stream, &known, sighting.attempts);
                     }
-                    let plan = known.plan(account, sighting.first_unix_s);
-                    let event = self.event_of(&known, account, &plan, env);
+                    let plan = known.plan(account, &seen(&sighting));
+                    if matches!(plan.answer, Answer::AsksApp(_)) && !self.may_forward() {
+                        return self.turn_away(stream, &known, sighting.attempts);
+                    }
+                    let event = self.event_of(&known, account, &plan);
                     self.exchanges.open(
                         print,
                         known.account,
-                        known.kind,
                         plan.answer,
                         sighting.attempts,
                         Role::Beside(event),
@@ -218,18 +265,13 @@ impl Engine {
     }
 
     /// Keeps the event, and answers now or when it is stored.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the one place where all that is known meets"
-    )]
     fn own(
         &mut self,
         stream: StreamId,
         parked: Parked,
         known: &Understood<'_>,
         account: &Account,
-        first_unix_s: u64,
-        attempts: u8,
+        seen: Seen,
         env: &mut Env<'_>,
     ) {
         let at_once = self.config.store.ack == Ack::AtOnce;
@@ -238,47 +280,54 @@ impl Engine {
             || (!at_once && self.exchanges.parked() >= limits.parked_max);
         if full {
             self.claims.release(env.shared, known.print);
-            return self.turn_away(stream, known, attempts);
+            return self.turn_away(stream, known, seen.attempts);
         }
-        let plan = known.plan(account, first_unix_s);
-        let event = self.event_of(known, account, &plan, env);
+        let mut plan = known.plan(account, &seen);
+        if let Answer::AsksApp(forward) = &mut plan.answer {
+            if !self.may_forward() || self.exchanges.parked() >= self.config.limits.parked_max {
+                self.claims.release(env.shared, known.print);
+                return self.turn_away(stream, known, seen.attempts);
+            }
+            if seen.orphaned {
+                forward.stage = Stage::Orphaned;
+            }
+        }
+        let event = self.event_of(known, account, &plan);
         self.outbox.push(event, env.now.mono_ms);
         match plan.answer {
             Answer::Ready(reply) if at_once => {
-                if attempts > 1 {
+                // Where it may be forwarded, the claim began in flight.
+                if seen.attempts > 1 || account.rules.forwards() {
                     self.claims.answered(env.shared, known.print);
                 }
-                let (account, kind) = (known.account, known.kind);
-                self.respond(stream, &parked, account, kind, reply.as_deref(), env);
+                self.respond(stream, &parked, reply.as_deref(), env);
             }
             answer => {
-                let (account, kind) = (known.account, known.kind);
+                let print = known.print;
+                let asks_app = matches!(answer, Answer::AsksApp(_));
                 self.exchanges
-                    .open(known.print, account, kind, answer, attempts, Role::Owner);
+                    .open(print, known.account, answer, seen.attempts, Role::Owner);
                 self.hold(stream, parked, known);
+                if at_once && asks_app {
+                    // As if the store knew of no work.
+                    self.on_work(print, None, env);
+                }
             }
         }
     }
 
-    fn event_of(
-        &self,
-        known: &Understood<'_>,
-        account: &Account,
-        plan: &Plan,
-        env: &Env<'_>,
-    ) -> Event {
+    fn event_of(&self, known: &Understood<'_>, account: &Account, plan: &Plan) -> Event {
         let asks_profile = account.kind == AccountKind::OfficialAccount
             && account.app_secret.is_some()
             && matches!(known.kind, Kind::Subscribe);
-        let asks_store = matches!(plan.answer, Answer::AsksStore(_));
-        let json = event::push(
-            account,
-            known.appid,
-            known.id,
-            known.push,
-            asks_store,
-            env.now,
-        );
+        let ask = event::Ask {
+            user: matches!(plan.answer, Answer::AsksStore(_)),
+            claim: match &plan.answer {
+                Answer::AsksApp(forward) => Some(forward.claim(self.config.app(forward.app))),
+                _ => None,
+            },
+        };
+        let json = event::push(account, known.appid, known.id, known.push, ask, known.now);
         let follower = asks_profile.then(|| Follower {
             account: known.account,
             openid: known.push.from_user_name().to_owned(),
@@ -289,8 +338,13 @@ impl Engine {
             openid: known.push.openid().to_owned(),
             tags: plan.tags.clone(),
         });
-        let follow_up = (follower.is_some() || tagging.is_some())
-            .then(|| Box::new(FollowUp { follower, tagging }));
+        let follow_up = (follower.is_some() || tagging.is_some()).then(|| {
+            Box::new(FollowUp {
+                follower,
+                tagging,
+                late: None,
+            })
+        });
         Event {
             json,
             then: Then {
@@ -305,33 +359,48 @@ impl Engine {
         let Some(exchange) = self.exchanges.get_mut(print) else {
             return;
         };
-        if !matches!(exchange.answer, Answer::AsksStore(_)) {
+        if !matches!(exchange.answer(), Answer::AsksStore(_)) {
             return;
         }
         let account_id = exchange.account;
-        let answer = std::mem::replace(&mut exchange.answer, Answer::Ready(None));
-        let Answer::AsksStore(deferred) = answer else {
+        let answer = self.exchanges.set_answer(print, Answer::Ready(None));
+        let Some(Answer::AsksStore(deferred)) = answer else {
             return;
         };
         let config = self.config.clone();
-        let (Some(account), Ok(push)) = (config.account(account_id), Push::parse(&deferred.body))
-        else {
+        let Some(account) = config.account(account_id) else {
             return;
         };
-        let Plan { answer, tags } = plan(
-            account,
-            &push,
-            &deferred.id,
-            deferred.create_time,
-            Some(facts),
-        );
-        if let Some(exchange) = self.exchanges.get_mut(print) {
-            exchange.answer = answer;
+        let Ok(push) = Push::parse(&deferred.body) else {
+            return;
+        };
+        let openid = push.openid().to_owned();
+        let decided = account
+            .rules
+            .decide(&push, deferred.id.as_bytes(), Some(facts));
+        // With facts there is always a decision.
+        let Ok(decision) = decided else { return };
+        let tags = decision.tags.clone();
+        let encoded = encode(account, &push, &decision.reply, deferred.create_time);
+        let forwarded = decision.forward.filter(|_| self.may_forward());
+        let answer = match forwarded {
+            None => Answer::Ready(encoded),
+            Some(app) => {
+                let forward = Forward::new(app, decision.reply, *deferred);
+                Answer::AsksApp(Box::new(forward))
+            }
+        };
+        self.exchanges.set_answer(print, answer);
+        // The event is stored, and comes again with a claim: the store keeps one.
+        if forwarded.is_some()
+            && let Some(event) = self.claiming_event(print)
+        {
+            self.outbox.push(event, env.now.mono_ms);
         }
         if !tags.is_empty() {
             let tagging = Tagging {
                 account: account_id,
-                openid: push.openid().to_owned(),
+                openid,
                 tags,
             };
             self.want_tags(tagging, env);
@@ -368,40 +437,58 @@ impl Engine {
 
     /// Answers every stream that waits for `print`, and remembers that it was answered.
     pub(crate) fn answer_waiting(&mut self, print: Fingerprint, env: &mut Env<'_>) {
-        self.claims.answered(env.shared, print);
+        // The time is up, or the store keeps no such knowledge: the user gets the reply for somebody unknown.
+        self.decide_late(print, &Facts::default(), env);
+        if self.exchanges.forward_mut(print).is_some() {
+            return;
+        }
+        if self.claims.answered(env.shared, print) {
+            self.wake_others(env);
+        }
         self.release_waiting(print, env);
     }
 
-    fn release_waiting(&mut self, print: Fingerprint, env: &mut Env<'_>) {
+    /// Answers every stream that waits for `print` and is in time.
+    pub(crate) fn release_waiting(&mut self, print: Fingerprint, env: &mut Env<'_>) {
         let deadline_ms = self.config.limits.reply_deadline_ms;
-        // The time is up, or the store keeps no such knowledge: the user gets the reply for somebody unknown.
-        self.decide_late(print, &Facts::default(), env);
-        let Some((exchange, streams)) = self.exchanges.close(print, deadline_ms) else {
+        let closed = self.exchanges.close(print, deadline_ms, env.now.mono_ms);
+        let Some((exchange, streams)) = closed else {
             return;
         };
-        let Answer::Ready(reply) = &exchange.answer else {
-            return;
+        let reply = match exchange.answer() {
+            Answer::Ready(reply) => reply.as_deref(),
+            Answer::AsksStore(_) | Answer::AsksApp(_) => None,
         };
         for (stream, parked) in streams {
-            let reply = reply.as_deref();
-            self.respond(stream, &parked, exchange.account, exchange.kind, reply, env);
+            self.respond(stream, &parked, reply, env);
+        }
+    }
+
+    /// Lets the streams beside another worker have what that one was told.
+    fn release_with(&mut self, print: Fingerprint, reply: Option<Vec<u8>>, env: &mut Env<'_>) {
+        self.exchanges.set_answer(print, Answer::Ready(reply));
+        self.release_waiting(print, env);
+    }
+
+    /// Answers one stream with `success`. What it waited for goes on.
+    pub(crate) fn acknowledge(&mut self, stream: StreamId, env: &mut Env<'_>) {
+        let deadline_ms = self.config.limits.reply_deadline_ms;
+        if let Some(parked) = self.exchanges.unpark(stream, deadline_ms)
+            && env.now.mono_ms <= parked.arrived_ms + deadline_ms
+        {
+            self.respond(stream, &parked, None, env);
         }
     }
 
     /// Ends a stream that nobody reads any more.
     pub(crate) fn withhold(&mut self, stream: StreamId) {
-        let exchange = self
-            .exchanges
-            .print_of(stream)
-            .and_then(|p| self.exchanges.get_mut(p));
-        let Some((account, kind)) = exchange.map(|e| (e.account, e.kind)) else {
+        let deadline_ms = self.config.limits.reply_deadline_ms;
+        let Some(parked) = self.exchanges.unpark(stream, deadline_ms) else {
             return;
         };
-        self.exchanges
-            .unpark(stream, self.config.limits.reply_deadline_ms);
         self.count(Metric::Push {
-            account,
-            kind,
+            account: parked.account,
+            kind: parked.kind,
             outcome: Outcome::Withheld,
         });
         self.want(Effect::Respond {
@@ -412,24 +499,49 @@ impl Engine {
 
     /// Looks what has become of the pushes that other workers own.
     pub(crate) fn look_beside(&mut self, env: &mut Env<'_>) {
+        let deadline_ms = self.config.limits.reply_deadline_ms;
         for print in self.exchanges.beside() {
-            match self.claims.look(env.shared, print, env.now) {
+            let awaited = self
+                .exchanges
+                .is_awaited(print, deadline_ms, env.now.mono_ms);
+            match self.claims.look(env.shared, print, awaited, env.now) {
                 Claim::InFlight { sighting, .. } => {
                     if let Some(exchange) = self.exchanges.get_mut(print) {
                         exchange.attempts = exchange.attempts.max(sighting.attempts);
                     }
                 }
+                Claim::Silent => self.release_with(print, None, env),
+                Claim::Replied(_) => match self.late_replies.get(env.shared, print) {
+                    Some(reply) => self.release_with(print, Some(reply), env),
+                    None => self.take_over(print, false, env),
+                },
                 Claim::Answered(_) if !self.exchanges.asks_store(print) => {
                     self.release_waiting(print, env);
                 }
-                // It was answered with what the store told its owner, and tells us too; or its owner died, or its slot
-                // made room for another push: the store keeps one either way.
-                Claim::Answered(_) | Claim::TakenOver(_) | Claim::First | Claim::Unrecorded => {
-                    if let Some(event) = self.exchanges.take_over(print) {
-                        self.outbox.push(event, env.now.mono_ms);
-                    }
+                Claim::TakenOver { called, .. } => self.take_over(print, called, env),
+                // It was answered with what the store told its owner, and tells us too; or its slot made room for
+                // another push: the store keeps one either way.
+                Claim::Answered(_) | Claim::First | Claim::Unrecorded => {
+                    self.take_over(print, false, env);
                 }
             }
+        }
+    }
+
+    fn take_over(&mut self, print: Fingerprint, called: bool, env: &mut Env<'_>) {
+        let Some(event) = self.exchanges.take_over(print) else {
+            return;
+        };
+        if let Some(forward) = self.exchanges.forward_mut(print) {
+            forward.stage = if called {
+                Stage::Orphaned
+            } else {
+                Stage::Claiming
+            };
+        }
+        self.outbox.push(event, env.now.mono_ms);
+        if self.config.store.ack == Ack::AtOnce && self.exchanges.forward_mut(print).is_some() {
+            self.on_work(print, None, env);
         }
     }
 
@@ -437,13 +549,11 @@ impl Engine {
         &mut self,
         stream: StreamId,
         parked: &Parked,
-        account_id: AccountId,
-        kind: Kind,
         reply: Option<&[u8]>,
         env: &mut Env<'_>,
     ) {
         let config = self.config.clone();
-        let Some(account) = config.account(account_id) else {
+        let Some(account) = config.account(parked.account) else {
             return;
         };
         let outcome = if reply.is_some() {
@@ -470,13 +580,13 @@ impl Engine {
             },
         };
         self.count(Metric::Push {
-            account: account_id,
-            kind,
+            account: parked.account,
+            kind: parked.kind,
             outcome,
         });
         let ms = env.now.mono_ms.saturating_sub(parked.arrived_ms);
         self.count(Metric::ReplyMs {
-            account: account_id,
+            account: parked.account,
             ms,
         });
         self.want(Effect::Respond { stream, response });
@@ -497,55 +607,53 @@ struct Plan {
 }
 
 impl Understood<'_> {
-    fn plan(&self, account: &Account, create_time: u64) -> Plan {
-        plan_or(account, self.push, &self.id, create_time, None, || {
-            self.body.to_vec()
-        })
-    }
-}
-
-fn plan(
-    account: &Account,
-    push: &Push<'_>,
-    id: &EventId,
-    create_time: u64,
-    facts: Option<&Facts>,
-) -> Plan {
-    plan_or(account, push, id, create_time, facts, Vec::new)
-}
-
-/// What the rules say. When that depends on the store, `body` is kept to decide again.
-fn plan_or(
-    account: &Account,
-    push: &Push<'_>,
-    id: &EventId,
-    create_time: u64,
-    facts: Option<&Facts>,
-    body: impl FnOnce() -> Vec<u8>,
-) -> Plan {
-    let Ok(Decision { reply, tags }) = account.rules.decide(push, id.as_bytes(), facts) else {
-        return Plan {
-            answer: Answer::AsksStore(Box::new(Deferred {
-                body: body(),
-                id: *id,
-                create_time,
-            })),
-            tags: Vec::new(),
+    /// What the rules say. Where that depends on others, what is needed to go on is kept.
+    fn plan(&self, account: &Account, seen: &Seen) -> Plan {
+        let decided = account.rules.decide(self.push, self.id.as_bytes(), None);
+        let Ok(decision) = decided else {
+            return Plan {
+                answer: Answer::AsksStore(Box::new(self.deferred(seen))),
+                tags: Vec::new(),
+            };
         };
-    };
-    // A text of nothing but control characters is `success` too, and that is never sealed.
-    let reply = (!reply.is_silent()).then(|| {
-        reply.encode(
-            account.format,
-            push.from_user_name(),
-            push.to_user_name(),
-            create_time,
-        )
-    });
-    Plan {
-        answer: Answer::Ready(reply),
-        tags,
+        let Decision {
+            reply,
+            forward,
+            tags,
+        } = decision;
+        let answer = match forward {
+            Some(app) => Answer::AsksApp(Box::new(Forward::new(app, reply, self.deferred(seen)))),
+            None => Answer::Ready(encode(account, self.push, &reply, seen.create_time)),
+        };
+        Plan { answer, tags }
     }
+
+    fn deferred(&self, seen: &Seen) -> Deferred {
+        let (node, first_ms) = seen.claimant;
+        Deferred {
+            body: self.body.to_vec(),
+            id: self.id,
+            appid: self.appid.to_owned(),
+            create_time: seen.create_time,
+            received: self.now,
+            query: self.query.to_owned(),
+            claimant: format!("{node:x}-{first_ms:x}"),
+        }
+    }
+}
+
+/// The reply, not sealed; `None` is `success`. A text of nothing but control characters is `success` too, and that is
+/// never sealed.
+fn encode(
+    account: &Account,
+    push: &Push<'_>,
+    reply: &Reply<'_>,
+    create_time: u64,
+) -> Option<Vec<u8>> {
+    (!reply.is_silent()).then(|| {
+        let (to, from) = (push.from_user_name(), push.to_user_name());
+        reply.encode(account.format, to, from, create_time)
+    })
 }
 
 fn sealed(account: &Account, seal: &Seal, reply: &[u8], env: &mut Env<'_>) -> Vec<u8> {

@@ -403,6 +403,16 @@ impl Queue {
         (status == OK).then_some(Self(queue))
     }
 
+    /// The host's number for it, by which other VMs of the process know it, too.
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The queue of a number, perhaps another VM's.
+    pub(crate) fn numbered(number: u32) -> Self {
+        Self(number)
+    }
+
     /// Has the root called after this callback.
     pub(crate) fn wake(self) {
         // SAFETY: one byte, read during the call. If it fails, the next tick does the work.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use weir_engine::config::Config;
 use weir_engine::fold::FoldMap;
+use weir_engine::owners::Mailbox;
 use weir_engine::time::Now;
 use weir_engine::{Call, CallOutcome, Effect, Engine, Env, Input, LogLevel, Random, StreamId};
 
@@ -47,7 +48,8 @@ impl Worker {
             shared: &Shared,
             random: &mut random,
         };
-        let engine = Engine::new(config.clone(), &mut env);
+        let mailbox = queue.map(|queue| Mailbox(queue.number()));
+        let engine = Engine::new(config.clone(), &mut env).with_mailbox(mailbox);
         let state = State {
             engine,
             random,
@@ -116,6 +118,7 @@ impl Worker {
                         queue.wake();
                     }
                 }
+                Effect::WakeOther(Mailbox(number)) => Queue::numbered(number).wake(),
                 Effect::Count(metric) => meter.count(metric, &self.config),
                 Effect::Log { level, line } => {
                     let level = match level {

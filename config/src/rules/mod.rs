@@ -7,31 +7,42 @@ use serde_json::Value;
 use weir_protocol::limits::MAX_REPLY_TEXT_BYTES;
 
 use crate::node::Node;
-use weir_engine::config::AccountKind;
+use weir_engine::config::{AccountKind, App, AppId};
 use weir_engine::rules::{Answer, ArticleTemplate, OneOf, Rule, Rules, When};
 use weir_engine::template::Template;
 
 /// What the rules of an account may do.
 #[derive(Clone, Copy)]
-pub(crate) struct Allowed {
+pub(crate) struct Allowed<'a> {
     pub(crate) kind: AccountKind,
     /// It can call the WeChat API.
     pub(crate) calls: bool,
     /// Replies wait for the store, so they may depend on what it knows.
     pub(crate) after_store: bool,
+    /// Where pushes can be forwarded to.
+    pub(crate) apps: &'a [App],
 }
 
 /// The rules. Those that have problems do not matter: the configuration is refused as a whole.
-pub(crate) fn read(node: &Node<'_>, allowed: Allowed) -> Rules {
+pub(crate) fn read(node: &Node<'_>, allowed: Allowed<'_>) -> Rules {
     Rules::new(node.items().map(|rule| read_rule(&rule, allowed)).collect())
 }
 
-fn read_rule(node: &Node<'_>, allowed: Allowed) -> Rule {
+fn read_rule(node: &Node<'_>, allowed: Allowed<'_>) -> Rule {
     let when = node.at("when").map(|n| when::read(&n)).unwrap_or_default();
-    let answer = node.at("reply").and_then(|n| {
-        let answer = read_answer(&n, &when)?;
-        check_answer(&n, &answer, allowed);
+    let read_reply = |n: &Node<'_>| {
+        let answer = read_answer(n, &when)?;
+        check_answer(n, &answer, allowed);
         Some(answer)
+    };
+    let mut answer = node.at("reply").and_then(|n| read_reply(&n));
+    let forward = node.at("forward").and_then(|n| {
+        if answer.is_some() {
+            n.wrong("the application says what is answered: put the \"reply\" under \"otherwise\"");
+        }
+        let app = n.at("app").unwrap_or(n);
+        answer = n.at("otherwise").and_then(|n| read_reply(&n));
+        find_app(&app, allowed.apps)
     });
     let tags: Vec<u32> = node.at("tag").map_or_else(Vec::new, |tags| {
         let tags = tags.one_or_more();
@@ -53,12 +64,25 @@ fn read_rule(node: &Node<'_>, allowed: Allowed) -> Rule {
     Rule {
         when,
         answer,
+        forward,
         tags,
         goes_on: node.value.get("continue").and_then(Value::as_bool) == Some(true),
     }
 }
 
-fn check_answer(node: &Node<'_>, answer: &Answer, allowed: Allowed) {
+fn find_app(node: &Node<'_>, apps: &[App]) -> Option<AppId> {
+    let name = node.value.as_str()?;
+    let found = (0..)
+        .zip(apps)
+        .find_map(|(id, app)| (app.name == name).then_some(AppId(id)));
+    if found.is_none() {
+        let shown: String = name.chars().take(32).collect();
+        node.wrong(format!("there is no application {shown} under \"apps\""));
+    }
+    found
+}
+
+fn check_answer(node: &Node<'_>, answer: &Answer, allowed: Allowed<'_>) {
     let passive = match answer {
         Answer::None | Answer::Transfer(_) => false,
         Answer::OneOf(OneOf(answers)) => answers

@@ -18,6 +18,7 @@ static RULE: Shape = Shape::Object {
         "name" Optional, &SHORT, "For people.";
         "when" Optional, &WHEN, "All of these must hold. Absent: every message.";
         "reply" Optional, &REPLY, "What the user is answered. Absent: nothing.";
+        "forward" Optional, &FORWARD, "An application that says what the user is answered; by name, or with what is said when it fails.";
         "tag" Optional, &TAGS, "Tags given to the user, by number. Needs an `app_secret_env`.";
         "continue" Optional, &Shape::Flag, "Go on to the next rules; the first reply found is the one sent.";
     ],
@@ -36,6 +37,15 @@ static WHEN: Shape = Shape::Object {
         "time" Optional, &TIME, "When the user did it.";
         "first_push" Optional, &Shape::Flag, "Whether this is the first push of the user that the store has seen. Needs `ack: after_store`.";
         "share" Optional, &SHARE, "A share of the users, always the same ones.";
+    ],
+    one_of: &[],
+};
+
+static FORWARD: Shape = Shape::Either(&[&WORD, &FORWARD_OR]);
+static FORWARD_OR: Shape = Shape::Object {
+    fields: fields![
+        "app" Required, &WORD, "The application's name.";
+        "otherwise" Optional, &REPLY, "What the user is answered when it fails. Absent: nothing.";
     ],
     one_of: &[],
 };

@@ -32,6 +32,8 @@ pub use when::{Anchor, Hours, Keyword, Share, Texts, When};
 
 use index::Index;
 
+use crate::config::AppId;
+
 /// One rule.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rule {
@@ -39,6 +41,8 @@ pub struct Rule {
     pub when: When,
     /// What it answers; `None` leaves that to a later rule, if it goes on.
     pub answer: Option<Answer>,
+    /// Asks an application for the reply; then `answer` is what is said when the application fails.
+    pub forward: Option<AppId>,
     /// Tags it gives to the user.
     pub tags: Vec<u32>,
     /// Whether later rules are looked at too.
@@ -50,6 +54,7 @@ pub struct Rule {
 pub struct Rules {
     rules: Vec<Rule>,
     index: Index,
+    forwards: bool,
 }
 
 /// What the store knows of the user of a push.
@@ -72,6 +77,8 @@ pub struct FactsNeeded;
 pub struct Decision {
     /// The reply.
     pub reply: Reply<'static>,
+    /// The application to ask; then `reply` is for the case that it fails.
+    pub forward: Option<AppId>,
     /// Tags for the user, each once.
     pub tags: Vec<u32>,
 }
@@ -80,14 +87,23 @@ impl Rules {
     /// Makes the rules ready.
     #[must_use]
     pub fn new(rules: Vec<Rule>) -> Self {
-        let index = Index::new(&rules);
-        Self { rules, index }
+        Self {
+            index: Index::new(&rules),
+            forwards: rules.iter().any(|rule| rule.forward.is_some()),
+            rules,
+        }
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.rules.len()
+    }
+
+    /// Whether one of them asks an application.
+    #[must_use]
+    pub fn forwards(&self) -> bool {
+        self.forwards
     }
 
     /// Whether there are none.
@@ -108,6 +124,7 @@ impl Rules {
     ) -> Result<Decision, FactsNeeded> {
         let mut decision = Decision {
             reply: Reply::None,
+            forward: None,
             tags: Vec::new(),
         };
         if self.rules.is_empty() {
@@ -127,8 +144,11 @@ impl Rules {
                     decision.tags.push(*tag);
                 }
             }
-            if let (Some(answer), false) = (&rule.answer, answered) {
-                decision.reply = answer.build(&subject, identity, facts)?;
+            if !answered && (rule.answer.is_some() || rule.forward.is_some()) {
+                if let Some(answer) = &rule.answer {
+                    decision.reply = answer.build(&subject, identity, facts)?;
+                }
+                decision.forward = rule.forward;
                 answered = true;
             }
             if !rule.goes_on {

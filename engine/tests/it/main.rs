@@ -3,6 +3,8 @@
 
 mod admit;
 mod configuration;
+mod forward;
+mod models;
 mod profiles;
 mod replies;
 mod retries;

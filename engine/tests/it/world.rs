@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use weir_config::Problem;
 use weir_engine::config::Config;
 use weir_engine::metric::Metric;
+use weir_engine::owners::Mailbox;
 use weir_engine::shared::{Cas, SetError, SharedData};
 use weir_engine::time::Now;
 use weir_engine::{
@@ -17,6 +18,8 @@ use weir_engine::{
 use weir_protocol::aes_key::EncodingAesKey;
 use weir_protocol::cipher;
 use weir_protocol::signature::{self, Token};
+
+use crate::models::{App, Ledger};
 
 pub(crate) const TOKEN: &str = "weixinToken1";
 pub(crate) const KEY: &str = "eSd7q1YbuOdflnt5Jhd3HlPAIO255XcyPzFrdbLQqHB";
@@ -134,6 +137,7 @@ pub(crate) enum Store {
 
 pub(crate) struct Worker {
     pub(crate) engine: Option<Engine>,
+    node: usize,
     woken: bool,
     streams: HashSet<StreamId>,
 }
@@ -141,6 +145,8 @@ pub(crate) struct Worker {
 pub(crate) struct World {
     pub(crate) config: Rc<Config>,
     pub(crate) shared: Table,
+    /// What the workers of further nodes share.
+    others: Vec<Table>,
     pub(crate) workers: Vec<Worker>,
     pub(crate) now: Now,
     chance: Chance,
@@ -152,6 +158,12 @@ pub(crate) struct World {
     /// How many events each call to the store carried.
     pub(crate) batches: Vec<usize>,
     pub(crate) api: Api,
+    pub(crate) app: App,
+    ledger: Ledger,
+    /// Customer-service messages that WeChat took.
+    pub(crate) sent: Vec<Value>,
+    /// What `custom/send` answers instead of taking the next ones: an `errcode`, or a broken connection.
+    pub(crate) send_errors: Vec<Option<i64>>,
     pending: Vec<(u64, usize, Call, Planned)>,
     pub(crate) responses: BTreeMap<StreamId, (u64, Response)>,
     pub(crate) metrics: Vec<Metric>,
@@ -168,6 +180,7 @@ pub(crate) struct World {
 enum Planned {
     Answer(u16, Option<u32>, Vec<u8>),
     Reset,
+    Refused,
 }
 
 /// WeChat's API as far as the engine uses it.
@@ -205,6 +218,11 @@ impl World {
             stored: BTreeMap::new(),
             batches: Vec::new(),
             api: Api::default(),
+            app: App::default(),
+            ledger: Ledger::default(),
+            sent: Vec::new(),
+            send_errors: Vec::new(),
+            others: Vec::new(),
             pending: Vec::new(),
             responses: BTreeMap::new(),
             metrics: Vec::new(),
@@ -221,14 +239,29 @@ impl World {
     }
 
     pub(crate) fn start_worker(&mut self) -> usize {
+        self.start_worker_at(0)
+    }
+
+    /// A worker on a node of its own.
+    pub(crate) fn start_node(&mut self) -> usize {
+        self.others.push(Table::default());
+        self.start_worker_at(self.others.len())
+    }
+
+    pub(crate) fn start_worker_at(&mut self, node: usize) -> usize {
+        let mailbox = Mailbox(u32::try_from(self.workers.len()).expect("few") + 1);
         let mut env = Env {
             now: self.now,
-            shared: &self.shared,
+            shared: match node {
+                0 => &self.shared,
+                other => &self.others[other - 1],
+            },
             random: &mut self.chance,
         };
-        let engine = Engine::new(self.config.clone(), &mut env);
+        let engine = Engine::new(self.config.clone(), &mut env).with_mailbox(Some(mailbox));
         self.workers.push(Worker {
             engine: Some(engine),
+            node,
             woken: false,
             streams: HashSet::new(),
         });
@@ -242,6 +275,7 @@ impl World {
     }
 
     pub(crate) fn handle(&mut self, worker: usize, input: Input<'_>) {
+        let node = self.workers[worker].node;
         let Some(engine) = self.workers[worker].engine.as_mut() else {
             return;
         };
@@ -251,7 +285,10 @@ impl World {
         };
         let mut env = Env {
             now: self.now,
-            shared: &self.shared,
+            shared: match node {
+                0 => &self.shared,
+                other => &self.others[other - 1],
+            },
             random: &mut self.chance,
         };
         engine.handle(input, &mut env);
@@ -279,6 +316,11 @@ impl World {
                         .push((self.now.mono_ms + ms, worker, call, planned));
                 }
                 Effect::Wake => self.workers[worker].woken = true,
+                Effect::WakeOther(Mailbox(number)) => {
+                    let other = &mut self.workers[number as usize - 1];
+                    assert_eq!(other.node, node, "shared data ends where the process does");
+                    other.woken = true;
+                }
                 Effect::Count(metric) => self.metrics.push(metric),
                 Effect::Log { line, .. } => self.logs.push(line),
             }
@@ -288,6 +330,40 @@ impl World {
     fn plan(&mut self, call: Call, request: &CallRequest) -> (u64, Planned) {
         match call {
             Call::Store => self.plan_store(request),
+            Call::App(_) => {
+                if self.app.refused > 0 {
+                    self.app.refused -= 1;
+                    return (0, Planned::Refused);
+                }
+                self.app.take(request);
+                let timeout_ms = u64::from(request.timeout_ms);
+                if self.app.resets {
+                    return (self.app.ms, Planned::Reset);
+                }
+                if self.app.ms > timeout_ms {
+                    return (timeout_ms, Planned::Answer(504, None, Vec::new()));
+                }
+                let says = self.app.says.clone().into_bytes();
+                let status = self.app.status.unwrap_or(200);
+                (self.app.ms, Planned::Answer(status, None, says))
+            }
+            Call::Send(_) => {
+                let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+                let good = format!("custom/send?access_token=T{}", self.api.token);
+                let answer = match self.send_errors.pop() {
+                    Some(None) => return (5, Planned::Reset),
+                    Some(Some(code)) => json!({"errcode": code, "errmsg": "no"}),
+                    None if !request.path.ends_with(&good) => {
+                        json!({"errcode": 40001, "errmsg": "invalid credential"})
+                    }
+                    None => {
+                        self.sent.push(body);
+                        json!({"errcode": 0, "errmsg": "ok"})
+                    }
+                };
+                let body = answer.to_string().into_bytes();
+                (5, Planned::Answer(200, None, body))
+            }
             Call::AccessToken(_) => {
                 self.api.token_fetches += 1;
                 let body = match self.api.token_errors.pop() {
@@ -403,11 +479,16 @@ impl World {
                         .or_insert_with(|| !self.stored.iter().any(others));
                     json!({"first_push": first, "remark": remark, "nickname": nickname})
                 });
+                let work = self.ledger.take(&event, self.now.mono_ms);
                 self.stored.entry(id.clone()).or_insert(event);
-                match user {
-                    Some(user) => json!({"id": id, "status": status, "user": user}),
-                    None => json!({"id": id, "status": status}),
+                let mut result = json!({"id": id, "status": status});
+                if let Some(user) = user {
+                    result["user"] = user;
                 }
+                if let Some(work) = work {
+                    result["work"] = work;
+                }
+                result
             })
             .collect()
     }
@@ -435,6 +516,7 @@ impl World {
                         body,
                     },
                     Planned::Reset => CallOutcome::Reset,
+                    Planned::Refused => CallOutcome::Refused,
                 };
                 self.handle(worker, Input::CallDone { call, outcome });
             }

@@ -1,0 +1,110 @@
+//! An application, customer-service messages, and the store's ledger of work.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use weir_engine::CallRequest;
+
+/// How the application behaves.
+#[derive(Default)]
+pub(crate) struct App {
+    /// How long it takes.
+    pub(crate) ms: u64,
+    /// What it says; status 200 unless told.
+    pub(crate) says: String,
+    pub(crate) status: Option<u16>,
+    /// The connection breaks instead of an answer.
+    pub(crate) resets: bool,
+    /// How many more calls the host does not take.
+    pub(crate) refused: usize,
+    /// Every call: path, content type, body.
+    pub(crate) calls: Vec<(String, &'static str, String)>,
+}
+
+impl App {
+    pub(crate) fn take(&mut self, request: &CallRequest) {
+        let body = String::from_utf8(request.body.clone()).expect("UTF-8");
+        self.calls
+            .push((request.path.clone(), request.content_type, body));
+    }
+}
+
+/// Who does the work behind which event, as `weir_store_api` has it.
+#[derive(Default)]
+pub(crate) struct Ledger(BTreeMap<String, Work>);
+
+#[derive(Default)]
+struct Work {
+    claimant: String,
+    first_ms: u64,
+    claimed_ms: u64,
+    lease_ms: Option<u64>,
+    done: Option<(Option<String>, u64)>,
+    handed: bool,
+    send_claimant: Option<String>,
+}
+
+impl Ledger {
+    /// What is told about an event's work, if it concerns any.
+    pub(crate) fn take(&mut self, event: &Value, now_ms: u64) -> Option<Value> {
+        let kind = event["type"].as_str().expect("a type");
+        let claimant = event["weirclaim"].as_str();
+        if kind == "weir.reply.given" {
+            let data = &event["data"];
+            let reply = (!data["reply"].is_null()).then(|| data["reply"].to_string());
+            let create_time = data["create_time"].as_u64().expect("a time");
+            let push = data["push"].as_str().expect("an id").to_owned();
+            let work = self.0.entry(push).or_default();
+            work.done.get_or_insert((reply, create_time));
+            return None;
+        }
+        let claimant = claimant?;
+        let late = kind == "weir.reply.late";
+        let push = if late {
+            event["data"]["push"].as_str()
+        } else {
+            event["id"].as_str()
+        };
+        let new = Work {
+            claimant: claimant.to_owned(),
+            first_ms: now_ms,
+            claimed_ms: now_ms,
+            lease_ms: event["weirleasems"].as_u64(),
+            ..Work::default()
+        };
+        let work = self.0.entry(push.expect("an id").to_owned()).or_insert(new);
+        let mut answer = json!({"age_ms": now_ms - work.first_ms});
+        let state = if late {
+            match &work.send_claimant {
+                _ if work.handed => "done",
+                Some(other) if other != claimant => "sent",
+                _ => {
+                    work.send_claimant = Some(claimant.to_owned());
+                    "yours"
+                }
+            }
+        } else if let Some((reply, create_time)) = &work.done {
+            if work.send_claimant.is_some() {
+                "sent"
+            } else {
+                work.handed = true;
+                answer["reply"] = json!(reply);
+                answer["create_time"] = json!(create_time);
+                "done"
+            }
+        } else {
+            let over = |lease| work.claimed_ms + lease <= now_ms;
+            if work.claimant == claimant {
+                "yours"
+            } else if work.lease_ms.is_some_and(over) && event["weirleasems"].is_u64() {
+                work.claimant = claimant.to_owned();
+                work.claimed_ms = now_ms;
+                "yours"
+            } else {
+                "elsewhere"
+            }
+        };
+        answer["state"] = json!(state);
+        Some(answer)
+    }
+}
