@@ -331,7 +331,14 @@ impl Engine {
         if !last {
             return;
         }
-        // WeChat will not come again: the user gets the reply, the event stays in the outbox.
+        // WeChat will not come again: the user gets the reply, the event stays in the outbox. Where that is another
+        // worker's, it goes into ours as well: whoever answers has it. What follows from it is still that worker's.
+        if self.outbox.has_room(&self.config.limits)
+            && let Some(mut event) = self.exchanges.take_over(print)
+        {
+            event.then.follow_up = None;
+            self.outbox.push(event, env.now.mono_ms);
+        }
         self.decide_late(print, &Facts::default(), env);
         if self.exchanges.forward_mut(print).is_some() {
             // The application's reply can only go out as a send now.

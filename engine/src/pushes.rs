@@ -25,6 +25,8 @@ use crate::time::Now;
 const REFUSED: Response = Response::empty(403);
 /// WeChat takes anything but 200 as a failure and comes again. Source: wechat-protocol 3.1.
 const COME_AGAIN: Response = Response::empty(503);
+/// Of an attempt that is turned away while its push is kept: nothing is lost, whichever it is.
+const KEPT: u8 = 0;
 /// "No reply": never encrypted. Source: wechat-protocol 3.3.
 const SUCCESS: &[u8] = b"success";
 
@@ -244,11 +246,11 @@ impl Engine {
                     return self.own(stream, parked, &known, account, seen, env);
                 } else {
                     if self.exchanges.parked() >= self.config.limits.parked_max {
-                        return self.turn_away(stream, &known, sighting.attempts);
+                        return self.turn_away(stream, &known, KEPT);
                     }
                     let plan = known.plan(account, &seen(&sighting));
                     if matches!(plan.answer, Answer::AsksApp(_)) && !self.may_forward() {
-                        return self.turn_away(stream, &known, sighting.attempts);
+                        return self.turn_away(stream, &known, KEPT);
                     }
                     let event = self.event_of(&known, account, &plan);
                     self.exchanges.open(
@@ -429,7 +431,7 @@ impl Engine {
 
     fn hold(&mut self, stream: StreamId, parked: Parked, known: &Understood<'_>) {
         if self.exchanges.parked() >= self.config.limits.parked_max {
-            return self.turn_away(stream, known, 1);
+            return self.turn_away(stream, known, KEPT);
         }
         self.exchanges
             .park(stream, parked, self.config.limits.reply_deadline_ms);

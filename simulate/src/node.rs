@@ -120,7 +120,9 @@ impl Meter {
             Metric::Parked(change) => self.parked += change,
             Metric::Lost { reason, count } => match reason {
                 Loss::Overflow => self.overflow += count,
-                Loss::Rejected => self.rejected += count,
+                Loss::Rejected | Loss::Gone | Loss::TooLarge | Loss::MediaType => {
+                    self.rejected += count;
+                }
                 Loss::Abandoned => self.abandoned += count,
             },
             Metric::ProfilesGivenUp { count, .. } => self.profiles_given_up += count,

@@ -660,6 +660,8 @@ impl<'p> World<'p> {
                     self.queue.after(ms, Event::Wake(who));
                 }
             }
+            // Mailboxes are not modelled: without one an engine is woken by its ticks.
+            Effect::WakeOther(_) => {}
             Effect::Count(metric) => self.engines[who].meter.count(metric),
             Effect::Log { .. } => {}
         }
