@@ -1,5 +1,9 @@
 //! The host's callbacks, and what it says of contexts.
 //!
+//! The SDK's dispatcher keeps a boxed context per stream, which costs a push as much as its verification and parsing
+//! together, and panics on a call or a context that it does not know. So in the finished module each `weir_on_…` takes the
+//! place of the SDK's `proxy_on_…` (`cargo xtask wasm`).
+//!
 //! What the host says about contexts and calls that we do not know changes nothing: it may repeat itself, or be late.
 //!
 //! A stream is done with at `on_done`; `on_delete` would be one more crossing with nothing new in it, and is not
@@ -9,8 +13,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use proxy_wasm::types::Action;
+
 use crate::root::Root;
-use crate::stream::{Action, Stream};
+use crate::stream::Stream;
 use crate::worker::Worker;
 use weir_engine::fold::FoldMap;
 
@@ -81,7 +87,7 @@ impl Contexts {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_context_create(id: u32, root: u32) {
+extern "C" fn weir_on_context_create(id: u32, root: u32) {
     with(|contexts| {
         if root != 0 {
             contexts.streams.insert(id, (root, Stream::new(id)));
@@ -96,27 +102,27 @@ extern "C" fn proxy_on_context_create(id: u32, root: u32) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_vm_start(_: u32, _: usize) -> bool {
+extern "C" fn weir_on_vm_start(_: u32, _: usize) -> bool {
     true
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_configure(id: u32, size: usize) -> bool {
+extern "C" fn weir_on_configure(id: u32, size: usize) -> bool {
     on_root(id, |root| root.on_configure(size)).unwrap_or(false)
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_tick(id: u32) {
+extern "C" fn weir_on_tick(id: u32) {
     on_root(id, Root::on_tick);
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_queue_ready(id: u32, _: u32) {
+extern "C" fn weir_on_queue_ready(id: u32, _: u32) {
     on_root(id, Root::on_queue_ready);
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_http_call_response(
+extern "C" fn weir_on_http_call_response(
     id: u32,
     number: u32,
     headers: usize,
@@ -127,7 +133,7 @@ extern "C" fn proxy_on_http_call_response(
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_headers(id: u32, _: usize, end_of_stream: bool) -> Action {
+extern "C" fn weir_on_request_headers(id: u32, _: usize, end_of_stream: bool) -> Action {
     let action = with(|contexts| {
         let (stream, worker) = contexts.find(id)?;
         let action = stream.headers(worker, end_of_stream);
@@ -140,7 +146,7 @@ extern "C" fn proxy_on_request_headers(id: u32, _: usize, end_of_stream: bool) -
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_body(id: u32, size: usize, end_of_stream: bool) -> Action {
+extern "C" fn weir_on_request_body(id: u32, size: usize, end_of_stream: bool) -> Action {
     let ours = with(|contexts| {
         let (stream, worker) = contexts.find(id)?;
         stream.body(worker, size, end_of_stream);
@@ -150,7 +156,7 @@ extern "C" fn proxy_on_request_body(id: u32, size: usize, end_of_stream: bool) -
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_trailers(id: u32, _: usize) -> Action {
+extern "C" fn weir_on_request_trailers(id: u32, _: usize) -> Action {
     let ours = with(|contexts| {
         let (stream, worker) = contexts.find(id)?;
         stream.trailers(worker);
@@ -160,7 +166,7 @@ extern "C" fn proxy_on_request_trailers(id: u32, _: usize) -> Action {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_done(id: u32) -> bool {
+extern "C" fn weir_on_done(id: u32) -> bool {
     let is_stream = with(|contexts| {
         let Some((root, stream)) = contexts.streams.remove(&id) else {
             return false;

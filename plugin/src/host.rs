@@ -1,7 +1,8 @@
 //! The host, as the rest of the plugin sees it: the only file that names hostcalls.
 //!
 //! A panic, or an end of the program by the C library, costs a worker its VM. So every status becomes a value, and
-//! nothing is asked of the C library that asks the host (the environment, the clocks, random bytes).
+//! nothing is asked of the C library that asks the host (the environment, the clocks, random bytes). The SDK has the ABI's
+//! numbers; its wrappers panic on statuses they do not expect, so the calls are declared here.
 //!
 //! Source: proxy-wasm ABI 0.2.1; WASI preview 1 (`clock_time_get`, `random_get`, `environ_*`).
 #![allow(unsafe_code, reason = "the host's C ABI")]
@@ -9,20 +10,17 @@
 use std::cell::Cell;
 use std::ptr::{null, null_mut};
 
+use proxy_wasm::types::{self, BufferType, LogLevel, MapType, MetricType};
 use weir_engine::shared::{Cas, SetError, SharedData};
 use weir_engine::time::Now;
 use weir_engine::{CallRequest, Response};
 
+/// A number and no enumeration: a host may say what the ABI does not know.
 type Status = u32;
-const OK: Status = 0;
-const NOT_FOUND: Status = 1;
-const CAS_MISMATCH: Status = 8;
+const OK: Status = types::Status::Ok as u32;
+const NOT_FOUND: Status = types::Status::NotFound as u32;
+const CAS_MISMATCH: Status = types::Status::CasMismatch as u32;
 
-const REQUEST_HEADERS: u32 = 0;
-const CALL_RESPONSE_HEADERS: u32 = 6;
-const REQUEST_BODY: u32 = 0;
-const CALL_RESPONSE_BODY: u32 = 4;
-const PLUGIN_CONFIGURATION: u32 = 7;
 const REALTIME: u32 = 0;
 const MONOTONIC: u32 = 1;
 
@@ -102,7 +100,7 @@ unsafe extern "C" {
 ///
 /// # Safety
 /// `data` and `size` are what the host returned: null, or a block of `size` bytes that it got from
-/// `proxy_on_memory_allocate`, which serves it as a boxed slice of exactly that size.
+/// `proxy_on_memory_allocate`, which the SDK serves from a `Vec` of exactly that capacity.
 unsafe fn adopt(data: *mut u8, size: usize) -> Vec<u8> {
     if data.is_null() {
         Vec::new()
@@ -135,17 +133,8 @@ fn or_absent(read: Result<Vec<u8>, Status>) -> Result<Option<Vec<u8>>, Unreadabl
     }
 }
 
-/// How loud a log line is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Level {
-    Info = 2,
-    Warn = 3,
-    Error = 4,
-    Critical = 5,
-}
-
 /// Writes a line. Control characters are the caller's to keep out.
-pub(crate) fn log(level: Level, line: &str) {
+pub(crate) fn log(level: LogLevel, line: &str) {
     // SAFETY: the host reads `line` during the call only. Nothing can be done about a lost line.
     let _ = unsafe { proxy_log(level as u32, line.as_ptr(), line.len()) };
 }
@@ -208,42 +197,42 @@ impl Environment {
 
 /// A request header, as bytes; `None` if there is none. Only while the request's headers are held.
 pub(crate) fn request_header(name: &str) -> Result<Option<Vec<u8>>, Unreadable> {
-    or_absent(header(REQUEST_HEADERS, name))
+    or_absent(header(MapType::HttpRequestHeaders, name))
 }
 
 /// A header of the call's answer. Only where the answer has headers.
 pub(crate) fn call_header(name: &str) -> Option<Vec<u8>> {
-    header(CALL_RESPONSE_HEADERS, name).ok()
+    header(MapType::HttpCallResponseHeaders, name).ok()
 }
 
-fn header(map: u32, name: &str) -> Result<Vec<u8>, Status> {
+fn header(map: MapType, name: &str) -> Result<Vec<u8>, Status> {
     // SAFETY: `name` is read during the call only.
     bytes(|data, size| unsafe {
-        proxy_get_header_map_value(map, name.as_ptr(), name.len(), data, size)
+        proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size)
     })
 }
 
 /// The first `max` bytes of the request's body; none if it has none.
 pub(crate) fn request_body(max: usize) -> Result<Vec<u8>, Unreadable> {
-    Ok(or_absent(buffer(REQUEST_BODY, max))?.unwrap_or_default())
+    Ok(or_absent(buffer(BufferType::HttpRequestBody, max))?.unwrap_or_default())
 }
 
 /// The body of the call's answer, which the host said to have so many bytes; fewer if it cannot be read.
 pub(crate) fn call_body(size: usize) -> Vec<u8> {
-    buffer(CALL_RESPONSE_BODY, size).unwrap_or_default()
+    buffer(BufferType::HttpCallResponseBody, size).unwrap_or_default()
 }
 
 /// The plugin's configuration; empty if it cannot be read, which is none that is taken.
 pub(crate) fn configuration(size: usize) -> Vec<u8> {
-    buffer(PLUGIN_CONFIGURATION, size).unwrap_or_default()
+    buffer(BufferType::PluginConfiguration, size).unwrap_or_default()
 }
 
-fn buffer(buffer: u32, max: usize) -> Result<Vec<u8>, Status> {
+fn buffer(buffer: BufferType, max: usize) -> Result<Vec<u8>, Status> {
     if max == 0 {
         return Ok(Vec::new());
     }
     // SAFETY: plain values.
-    bytes(|data, size| unsafe { proxy_get_buffer_bytes(buffer, 0, max, data, size) })
+    bytes(|data, size| unsafe { proxy_get_buffer_bytes(buffer as u32, 0, max, data, size) })
 }
 
 /// Answers the stream that is effective now.
@@ -426,16 +415,8 @@ impl Queue {
     }
 }
 
-/// Kinds of metrics, with the ABI's numbers.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum MetricKind {
-    Counter = 0,
-    Gauge = 1,
-    Histogram = 2,
-}
-
 /// Defines a metric, or finds the one of this name.
-pub(crate) fn define_metric(kind: MetricKind, name: &str) -> Option<u32> {
+pub(crate) fn define_metric(kind: MetricType, name: &str) -> Option<u32> {
     let mut metric = 0;
     // SAFETY: `name` is read during the call only; the host writes `metric`.
     let status =

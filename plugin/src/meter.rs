@@ -1,9 +1,10 @@
 //! Metrics: each series is defined at its first use and known by number afterwards.
 
+use proxy_wasm::types::MetricType;
 use weir_engine::config::Config;
 use weir_engine::metric::{Metric, Shape};
 
-use crate::host::{self, MetricKind};
+use crate::host;
 use weir_engine::fold::FoldMap;
 
 /// Most values of one histogram that wait for the root's turn; what comes beyond is recorded at once.
@@ -27,7 +28,7 @@ struct Series {
 enum Id {
     Known(u32),
     /// The host would not define it; it is asked again.
-    Wanted(MetricKind, String),
+    Wanted(MetricType, String),
 }
 
 impl Id {
@@ -91,9 +92,9 @@ impl Series {
                 .map_or_else(String::new, |account| account.name.clone())
         });
         let kind = match metric.shape() {
-            Shape::Counter(_) => MetricKind::Counter,
-            Shape::Gauge(_) => MetricKind::Gauge,
-            Shape::Histogram(_) => MetricKind::Histogram,
+            Shape::Counter(_) => MetricType::Counter,
+            Shape::Gauge(_) => MetricType::Gauge,
+            Shape::Histogram(_) => MetricType::Histogram,
         };
         let mut id = Id::Wanted(kind, name);
         id.get();

@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use proxy_wasm::types::LogLevel;
 use weir_engine::{CallOutcome, Input, TICK_MS};
 
 use crate::contexts;
-use crate::host::{self, Environment, Level, Queue};
+use crate::host::{self, Environment, Queue};
 use crate::worker::{Scope, Worker};
 
 /// How long a replaced configuration may take to deliver what it still holds. Then the rest is lost, and counted.
@@ -96,11 +97,11 @@ impl Root {
             Ok(config) => config,
             Err(problems) => {
                 for problem in &problems {
-                    host::log(Level::Error, &format!("weir: configuration: {problem}"));
+                    host::log(LogLevel::Error, &format!("weir: configuration: {problem}"));
                 }
                 let count = problems.len();
                 host::log(
-                    Level::Error,
+                    LogLevel::Error,
                     &format!("weir: configuration refused, problems: {count}"),
                 );
                 return false;
@@ -125,7 +126,7 @@ impl Root {
         }
         let ms = host::mono_ms().saturating_sub(began_ms);
         host::log(
-            Level::Info,
+            LogLevel::Info,
             &format!("weir: configured accounts={accounts} rules={rules} ms={ms}"),
         );
         contexts::serve(self.id, worker.clone());
@@ -152,7 +153,7 @@ fn number_in<T: std::str::FromStr>(header: &str) -> Option<T> {
 
 /// Without it Weir would break a promise from the first push on.
 fn refuse(lacking: &str) -> bool {
-    host::log(Level::Error, &format!("weir: this host has {lacking}"));
+    host::log(LogLevel::Error, &format!("weir: this host has {lacking}"));
     false
 }
 

@@ -1,20 +1,11 @@
 //! One HTTP request: collects it, hands it to the engine whole, and holds it until it is answered.
 
+use proxy_wasm::types::Action;
 use weir_engine::config::AccountId;
 use weir_engine::{Input, Method, Request, Response, StreamId};
 
 use crate::host;
 use crate::worker::{Scope, Worker};
-
-/// What is to become of a request, with the ABI's numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub(crate) enum Action {
-    /// It goes on to the next filter.
-    Continue = 0,
-    /// It is held.
-    Pause = 1,
-}
 
 pub(crate) struct Stream {
     id: StreamId,

@@ -3,13 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use proxy_wasm::types;
 use weir_engine::config::Config;
 use weir_engine::fold::FoldMap;
 use weir_engine::owners::Mailbox;
 use weir_engine::time::Now;
 use weir_engine::{Call, CallOutcome, Effect, Engine, Env, Input, LogLevel, Random, StreamId};
 
-use crate::host::{self, Level, Queue, Shared};
+use crate::host::{self, Queue, Shared};
 use crate::meter::Meter;
 
 /// One root context's engine with what it needs of the host. Shared with the streams of that root.
@@ -122,9 +123,9 @@ impl Worker {
                 Effect::Count(metric) => meter.count(metric, &self.config),
                 Effect::Log { level, line } => {
                     let level = match level {
-                        LogLevel::Info => Level::Info,
-                        LogLevel::Warn => Level::Warn,
-                        LogLevel::Error => Level::Error,
+                        LogLevel::Info => types::LogLevel::Info,
+                        LogLevel::Warn => types::LogLevel::Warn,
+                        LogLevel::Error => types::LogLevel::Error,
                     };
                     host::log(level, &line);
                 }

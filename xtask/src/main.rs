@@ -59,7 +59,13 @@ Environment: ENVOY names an Envoy binary; without it one is looked for on the PA
 ";
 
 fn main() -> ExitCode {
-    match command(std::env::args().skip(1).collect()) {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let result = if wasm::link::is_called() {
+        wasm::link::link(&arguments)
+    } else {
+        command(arguments)
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -4,6 +4,7 @@
 //! that starts to want a file or a socket fails the build here, not a deployment.
 
 mod interface;
+pub(crate) mod link;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -69,8 +70,9 @@ fn compile(layout: &Layout) -> Result<()> {
             home("RUSTUP_HOME", ".rustup")
         ),
     ];
+    let mut build = cargo::cargo(layout);
     cargo::run(
-        cargo::cargo(layout)
+        link::configure(&mut build)?
             .args([
                 "build",
                 "--profile",
@@ -112,6 +114,7 @@ fn parse(bytes: &[u8]) -> Result<Module> {
 
 /// Leaves out what nobody calls: exports, custom sections, and all that only they reached.
 fn reduce(module: &mut Module) -> Result<()> {
+    put_own_callbacks(module)?;
     let dropped = drop_unused_exports(module)?;
     let custom: Vec<_> = module.customs.iter().map(|(id, _)| id).collect();
     for section in custom {
@@ -120,6 +123,25 @@ fn reduce(module: &mut Module) -> Result<()> {
     walrus::passes::gc::run(module);
     if !dropped.is_empty() {
         say::note(&format!("callbacks left out: {}", dropped.join(", ")));
+    }
+    Ok(())
+}
+
+/// Gives the plugin's callbacks the names that the ABI has for them.
+fn put_own_callbacks(module: &mut Module) -> Result<()> {
+    let own: Vec<_> = (module.exports.iter())
+        .filter_map(|export| {
+            let name = export.name.strip_prefix(interface::OWN_PREFIX)?;
+            Some((export.id(), format!("{}{name}", interface::CALLBACK_PREFIX)))
+        })
+        .collect();
+    ensure!(
+        !own.is_empty(),
+        "the plugin has no callbacks of its own: {}… is missing",
+        interface::OWN_PREFIX
+    );
+    for (export, name) in own {
+        module.exports.get_mut(export).name = name;
     }
     Ok(())
 }
@@ -181,18 +203,21 @@ mod tests {
 
     use super::*;
 
-    /// A module with every callback of the list, further exports, and one import that each of `users` calls.
+    /// A module with a callback of the plugin's own for each of the list, further exports, and one import that each of `users` calls.
     fn module(further: &[&str], import: (&str, &str), users: &[&str]) -> Module {
         let mut module = parse(b"\0asm\x01\0\0\0").expect("an empty module");
         let signature = module.types.add(&[], &[]);
         let (imported, _) = module.add_import_func(import.0, import.1, signature);
-        let callbacks = CALLBACKS
-            .iter()
-            .map(|(name, _)| *name)
-            .chain([interface::ABI_VERSION]);
-        for name in callbacks.chain(further.iter().copied()) {
-            let function = function(&mut module, users.contains(&name).then_some(imported));
-            module.exports.add(name, function);
+        let own = |(name, _): &(&str, _)| {
+            name.replacen(interface::CALLBACK_PREFIX, interface::OWN_PREFIX, 1)
+        };
+        let names = (CALLBACKS.iter().map(own))
+            .chain([interface::ABI_VERSION.to_owned()])
+            .chain(further.iter().map(|name| (*name).to_owned()));
+        for name in names {
+            let calls = users.contains(&name.as_str()).then_some(imported);
+            let function = function(&mut module, calls);
+            module.exports.add(&name, function);
         }
         module.customs.add(RawCustomSection {
             name: "target_features".into(),
@@ -237,11 +262,26 @@ mod tests {
     }
 
     #[test]
+    fn the_plugins_callbacks_get_the_names_of_the_abi() {
+        let mut module = module(&[], ("env", "proxy_log"), &["weir_on_request_body"]);
+        reduce(&mut module).expect("all that is needed is there");
+        let body = module.exports.get_func("proxy_on_request_body");
+        let body = body.expect("a callback");
+        let own = module.funcs.get(body).kind.unwrap_local();
+        let mut calls = 0;
+        for (instruction, _) in &own.block(own.entry_block()).instrs {
+            calls += usize::from(matches!(instruction, walrus::ir::Instr::Call(_)));
+        }
+        assert_eq!(calls, 1, "it is the one that logs");
+        assert!(module.exports.get_func("weir_on_request_body").is_err());
+    }
+
+    #[test]
     fn an_import_that_is_not_in_the_list_fails_the_build() {
         let mut module = module(
             &[],
             ("wasi_snapshot_preview1", "path_open"),
-            &["proxy_on_tick"],
+            &["weir_on_tick"],
         );
         reduce(&mut module).expect("all that is needed is there");
         let error = checked_imports(&module)
@@ -255,10 +295,10 @@ mod tests {
 
     #[test]
     fn a_module_without_a_needed_callback_fails_the_build() {
-        let mut module = module(&[], ("env", "proxy_log"), &["proxy_on_tick"]);
+        let mut module = module(&[], ("env", "proxy_log"), &["weir_on_tick"]);
         module
             .exports
-            .remove("proxy_on_done")
+            .remove("weir_on_done")
             .expect("it was there");
         let error = reduce(&mut module).expect_err("incomplete").to_string();
         assert!(error.contains("proxy_on_done"), "{error}");

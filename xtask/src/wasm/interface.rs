@@ -39,6 +39,11 @@ pub(super) const CALLBACKS: &[(&str, &str)] = &[
     ),
 ];
 
+/// The callbacks are the plugin's own: an export with this prefix takes the place of the SDK's.
+pub(super) const OWN_PREFIX: &str = "weir_on_";
+/// What callbacks are called by the ABI.
+pub(super) const CALLBACK_PREFIX: &str = "proxy_on_";
+
 /// Exports that are no callbacks: memory, its allocator, and the start function of the language's runtime.
 pub(super) const PLUMBING: &[&str] = &[
     "memory",
