@@ -1,7 +1,7 @@
 //! How many events per second the store takes, and how that compares with inserting the same rows raw.
 //!
 //! ```sh
-//! cargo run --release -p weir-store --example ingest -- [--database postgres://…] [--events 200000] [--posters 64]
+//! cargo run --release -p weir-store --example ingest -- [--database postgres://…] [--events 200000] [--posters 64] [--claim]
 //! ```
 //!
 //! Per second of the clock, and per second of the processor, which a busy machine distorts less. `raw` inserts the same
@@ -47,6 +47,9 @@ struct Options {
     /// Events per request, one round each.
     #[arg(long, value_delimiter = ',', default_value = "1,10,100")]
     batches: Vec<usize>,
+    /// Claim the work behind every event too.
+    #[arg(long)]
+    claim: bool,
 }
 
 #[tokio::main]
@@ -138,6 +141,7 @@ async fn measure(
                 request(
                     round,
                     number * batch..((number + 1) * batch).min(options.events),
+                    options.claim,
                 )
             })
             .collect(),
@@ -282,7 +286,12 @@ fn data(number: usize, part: &Part) -> String {
     )
 }
 
-fn request(round: usize, numbers: std::ops::Range<usize>) -> Vec<u8> {
+fn request(round: usize, numbers: std::ops::Range<usize>, is_claimed: bool) -> Vec<u8> {
+    let claim = if is_claimed {
+        r#""weirclaim":"0123456789abcdef","#
+    } else {
+        ""
+    };
     let events = numbers.map(|number| {
         let part = part(number);
         let kind = if part.is_follow { "weir.event.subscribe" } else { "weir.message.text" };
@@ -290,7 +299,7 @@ fn request(round: usize, numbers: std::ops::Range<usize>) -> Vec<u8> {
         format!(
             concat!(
                 r#"{{"specversion":"1.0","id":"{}:{}","source":"/accounts/demo","type":"{}","#,
-                r#""time":"2024-04-26T06:{:02}:{:02}Z","subject":"{}","datacontenttype":"application/json","data":{}}}"#
+                r#""time":"2024-04-26T06:{:02}:{:02}Z","subject":"{}","datacontenttype":"application/json",{}"data":{}}}"#
             ),
             id(number),
             round,
@@ -298,6 +307,7 @@ fn request(round: usize, numbers: std::ops::Range<usize>) -> Vec<u8> {
             minute / 60,
             minute % 60,
             part.openid,
+            claim,
             data(number, &part)
         )
     });
