@@ -169,11 +169,11 @@ async fn ask(http: &reqwest::Client, url: &str, batch: &[Value]) -> Vec<(String,
         .collect()
 }
 
-/// All indices below [`WORKS`], shuffled and cut by `seed`.
-fn cuts(seed: usize) -> Vec<Vec<usize>> {
+/// All indices below [`WORKS`], shuffled by `seed` and cut.
+fn cuts(seed: usize, size: usize) -> Vec<Vec<usize>> {
     let step = [7, 11, 13, 17, 19, 23][seed % 6];
     let order: Vec<_> = (0..WORKS).map(|n| (n * step + seed * 31) % WORKS).collect();
-    order.chunks(1 + seed % 7).map(<[usize]>::to_vec).collect()
+    order.chunks(size).map(<[usize]>::to_vec).collect()
 }
 
 async fn of_many_claimants_at_two_stores_each_work_has_one(world: World) {
@@ -185,7 +185,7 @@ async fn of_many_claimants_at_two_stores_each_work_has_one(world: World) {
         let (http, urls) = (world.http.clone(), urls.clone());
         tokio::spawn(async move {
             let mut told = Vec::new();
-            for (number, cut) in cuts(claimant).into_iter().enumerate() {
+            for (number, cut) in cuts(claimant, 1 + claimant % 7).into_iter().enumerate() {
                 let name = format!("claimant {claimant}");
                 let claims = cut.iter().map(|work| claim(&format!("w{work}"), &name));
                 let claims: Vec<Value> = claims.collect();
@@ -227,11 +227,19 @@ async fn a_reply_is_handed_out_or_sent_never_both_whoever_is_first(world: World)
         })
         .collect();
     world.create(&replies).await;
+    // The events are there too: whoever asks waits for nobody but in the ledger.
+    let events = (0..WORKS).flat_map(|work| {
+        let mut late = late(&format!("w{work}"), "");
+        late.as_object_mut().unwrap().remove("weirclaim");
+        [text(&format!("w{work}"), "oA", T0, "hello"), late]
+    });
+    world.create(&events.collect::<Vec<_>>()).await;
     let askers = (0..16).map(|asker| {
         let (http, url) = (world.http.clone(), urls[asker % 2].clone());
         tokio::spawn(async move {
             let mut told = Vec::new();
-            for cut in cuts(asker) {
+            // In large cuts, so that they meet in their midst.
+            for cut in cuts(asker, 50) {
                 let name = format!("asker {asker}");
                 let asks = cut.iter().map(|work| match asker / 2 % 2 {
                     0 => claim(&format!("w{work}"), &name),
