@@ -12,6 +12,7 @@
 //! # Bounds
 //! Waiting is always for something to become so, with a limit far above what it takes; no test asserts on speed.
 
+pub mod chaos;
 pub mod flood;
 mod gateway;
 mod in_envoy;

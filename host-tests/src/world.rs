@@ -246,7 +246,7 @@ impl<G: Gateway> World<G> {
 }
 
 /// The account of `envoy.yaml` with secrets nobody has, in this mode on both sides.
-fn account_of(bootstrap: &mut Bootstrap, mode: Mode) -> Result<Account> {
+pub(crate) fn account_of(bootstrap: &mut Bootstrap, mode: Mode) -> Result<Account> {
     let mut account = Account::random("demo").with_mode(mode);
     let mut complete = false;
     bootstrap.plugin(|plugin| {

@@ -5,6 +5,7 @@
 
 mod bench;
 mod cargo;
+mod chaos;
 mod check;
 mod flood;
 mod fuzz;
@@ -44,6 +45,9 @@ cargo xtask <command>
         What was found becomes the committed corpus, as small as it goes.
   fuzz --replay
         The committed corpora, without libFuzzer; `test` does it too.
+  chaos [--rounds N]
+        Real Envoy, store, application and PostgreSQL: kill -9 and stalls while pushes come (200 rounds on SQLite and on
+        PostgreSQL). Nothing acknowledged may be missing, nothing doubled, nobody told two things.
   flood [--pushes N]
         Wrong pushes, 1,000,000 through the wasmtime host and a tenth as many through Envoy: none may be acknowledged,
         no VM may crash. `test` sends a small share.
@@ -87,6 +91,7 @@ fn command(mut arguments: Vec<String>) -> Result<()> {
         "wasm" => no_arguments(&name, &arguments).and_then(|()| wasm::build(&layout)),
         "bench" => bench::bench(&layout, &arguments),
         "fuzz" => fuzz::fuzz(&layout, &fuzz::Options::parse(&arguments)?),
+        "chaos" => chaos::chaos(&layout, chaos::rounds(&arguments)?),
         "flood" => flood::flood(&layout, flood::pushes(&arguments)?),
         "simulate" => simulate::simulate(&layout, &arguments),
         "help" | "--help" | "-h" => {

@@ -296,10 +296,7 @@ mod tests {
     #[test]
     fn a_module_without_a_needed_callback_fails_the_build() {
         let mut module = module(&[], ("env", "proxy_log"), &["weir_on_tick"]);
-        module
-            .exports
-            .remove("weir_on_done")
-            .expect("it was there");
+        module.exports.remove("weir_on_done").expect("it was there");
         let error = reduce(&mut module).expect_err("incomplete").to_string();
         assert!(error.contains("proxy_on_done"), "{error}");
     }
