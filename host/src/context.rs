@@ -42,6 +42,8 @@ pub(crate) struct Root {
     pub(crate) plugin: Arc<WasmFilter>,
     /// Whether the plugin's configuration can be read: only while it is being configured.
     pub(crate) configuring: bool,
+    /// Whether it has been configured.
+    pub(crate) configured: bool,
     /// Whether `on_done` said "not yet", so that `proxy_done` is awaited.
     pub(crate) pending_done: bool,
     pub(crate) tick: Option<AbortHandle>,
@@ -57,6 +59,7 @@ impl Root {
         Self {
             plugin,
             configuring: false,
+            configured: false,
             pending_done: false,
             tick: None,
             calls: HashMap::new(),

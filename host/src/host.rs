@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::Base;
 use crate::config::{self, Loaded, Surroundings};
+use crate::faults::Faults;
 use crate::front::{Front, Plan, Worker, bind};
 use crate::lane::{Generation, LaneThread, ListenerPlan, Post, VmAddress};
 use crate::log::{Level, Log, LogLine, Sink};
@@ -55,6 +56,8 @@ pub struct Options {
     pub log_level: Level,
     /// Gets each line as it is said.
     pub log_sink: Option<Sink>,
+    /// What goes wrong on request; for tests.
+    pub faults: Option<Faults>,
 }
 
 impl Options {
@@ -71,6 +74,7 @@ impl Options {
             worker_ports: false,
             log_level: Level::Info,
             log_sink: None,
+            faults: None,
         }
     }
 }
@@ -161,8 +165,10 @@ impl Host {
         let loaded = load(&options.envoy_yaml, &options)?;
         remark(&log, &loaded);
         let generation = make_generation(&loaded, None, &shared, &metrics)?;
-        let lane =
-            |name: &str| LaneThread::spawn(name, &log, &metrics, &shared).map_err(Error::Thread);
+        let lane = |name: &str| {
+            let faults = options.faults.clone();
+            LaneThread::spawn(name, &log, &metrics, &shared, faults).map_err(Error::Thread)
+        };
         let main = lane("main")?;
         let workers = (0..options.workers.max(1))
             .map(|index| lane(&format!("worker {index}")))

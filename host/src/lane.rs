@@ -17,6 +17,7 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::base::{Base, PluginKey, VmIdentity};
 use crate::config::{Config, ConnectionManager, WasmFilter};
+use crate::faults::Faults;
 use crate::http::request::Place;
 use crate::http::server;
 use crate::log::{Level, Log};
@@ -125,6 +126,7 @@ impl LaneThread {
         log: &Log,
         metrics: &Arc<Metrics>,
         shared: &Arc<Shared<VmAddress>>,
+        faults: Option<Faults>,
     ) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -138,7 +140,7 @@ impl LaneThread {
             .name(name.to_owned())
             .stack_size(8 * 1024 * 1024)
             .spawn(move || {
-                let lane = Lane::new(log, metrics, shared, own);
+                let lane = Lane::new(log, metrics, shared, own, faults);
                 LocalSet::new().block_on(&runtime, run(lane, posts));
             })?;
         Ok(Self {
@@ -169,6 +171,7 @@ pub(crate) struct Lane {
     pub(crate) log: Log,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) shared: Arc<Shared<VmAddress>>,
+    pub(crate) faults: Option<Faults>,
     mailbox: Mailbox,
     generation: RefCell<Arc<Generation>>,
     slots: RefCell<Vec<Rc<Vec<PluginSlot>>>>,
@@ -186,6 +189,7 @@ impl Lane {
         metrics: Arc<Metrics>,
         shared: Arc<Shared<VmAddress>>,
         mailbox: Mailbox,
+        faults: Option<Faults>,
     ) -> Rc<Self> {
         let nothing = Generation {
             config: Config {
@@ -202,6 +206,7 @@ impl Lane {
             log,
             metrics,
             shared,
+            faults,
             mailbox,
             generation: RefCell::new(Arc::new(nothing)),
             slots: RefCell::default(),

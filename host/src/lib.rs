@@ -19,6 +19,7 @@
 //! | `base`, `vm`, `context`, `plugin` | module, instance, contexts, a plugin's life on one thread |
 //! | `abi`, `imports` | the ABI on the wire, the host calls |
 //! | `shared`, `metrics`, `log` | what the VMs share and say |
+//! | `faults` | what goes wrong on request |
 //! | `http` | connections, streams, filters, routing |
 //! | `upstream` | clusters, connections, callouts |
 //!
@@ -35,6 +36,7 @@ mod abi;
 mod base;
 pub mod config;
 mod context;
+mod faults;
 mod front;
 mod host;
 mod http;
@@ -47,6 +49,7 @@ mod shared;
 mod upstream;
 mod vm;
 
+pub use self::faults::{Fault, Faults, Oddity, Scope};
 pub use self::host::{Error, Host, Listen, Options, Rejected, Source};
 pub use self::log::{Level, LogLine, Sink};
 pub use self::metrics::Summary;

@@ -21,6 +21,7 @@ use crate::abi::Guest;
 use crate::base::{Base, engine};
 use crate::config::WasmFilter;
 use crate::context::{Context, Root, StreamContext};
+use crate::faults::Oddity;
 use crate::http::local_reply::LocalReply;
 use crate::http::stream::{Stream, Way};
 use crate::imports;
@@ -217,6 +218,10 @@ impl Vm {
         store.limiter(|state| &mut state.limits);
         let mut linker = Linker::new(engine());
         imports::register(&mut linker).map_err(|error| format!("{error:#}"))?;
+        if let Some(faults) = &lane.faults {
+            let wrapped = faults.wrap(&mut linker, &mut store, &base.module);
+            wrapped.map_err(|error| format!("{error:#}"))?;
+        }
         let instance = linker
             .instantiate(&mut store, &base.module)
             .map_err(|error| format!("{error:#}"))?;
@@ -355,6 +360,9 @@ impl Vm {
 
     /// Configures a root context.
     pub(crate) fn configure(&self, root: u32) -> bool {
+        if self.is_odd(Oddity::TooEarly) {
+            self.make_every_callback(root);
+        }
         let Some(size) = self.with_state(|state| {
             let root = state.root(root)?;
             root.configuring = true;
@@ -371,6 +379,7 @@ impl Vm {
         self.with_state(|state| {
             if let Some(root) = state.root(root) {
                 root.configuring = false;
+                root.configured = true;
             }
         });
         self.settle();
@@ -389,11 +398,18 @@ impl Vm {
 
     /// Asks the root whether it is done; keeps it, and the VM, while it is not.
     pub(crate) fn shut_down_root(self: &Rc<Self>, root: u32) {
+        let odd = self.is_odd(Oddity::TooLate);
+        if odd {
+            self.call("proxy_on_done", &self.callbacks.on_done, root, root);
+        }
         let done = self.call("proxy_on_done", &self.callbacks.on_done, root, root);
         let failed = done == Called::Failed;
         let done = failed || matches!(done.value_or(1), Ok(value) if value != 0);
         if done {
             self.settle();
+            if odd {
+                self.make_every_callback(root);
+            }
             self.delete_root(root);
         } else {
             self.with_state(|state| {
@@ -429,6 +445,59 @@ impl Vm {
 
     pub(crate) fn on_tick(&self, root: u32) {
         self.call("proxy_on_tick", &self.callbacks.on_tick, root, root);
+        self.settle();
+        if self.is_odd(Oddity::IdleQueue) {
+            for queue in [1, u32::MAX] {
+                self.on_queue_ready(root, queue);
+            }
+        }
+    }
+
+    /// Whether to do what no good host does.
+    pub(crate) fn is_odd(&self, oddity: Oddity) -> bool {
+        let faults = self.lane.faults.as_ref();
+        faults.is_some_and(|faults| faults.is(oddity))
+    }
+
+    /// Every callback there is for a root and for a stream of it, whatever the module expects.
+    fn make_every_callback(&self, root: u32) {
+        const STREAM: u32 = u32::MAX;
+        let all = &self.callbacks;
+        self.call("proxy_on_tick", &all.on_tick, root, root);
+        self.call("proxy_on_queue_ready", &all.on_queue_ready, root, (root, 1));
+        self.call(
+            "proxy_on_http_call_response",
+            &all.on_http_call_response,
+            root,
+            (root, 1, 1, 1, 0),
+        );
+        self.call(
+            "proxy_on_context_create",
+            &all.on_context_create,
+            STREAM,
+            (STREAM, root),
+        );
+        self.call(
+            "proxy_on_request_headers",
+            &all.on_request_headers,
+            STREAM,
+            (STREAM, 1, 0),
+        );
+        self.call(
+            "proxy_on_request_body",
+            &all.on_request_body,
+            STREAM,
+            (STREAM, 1, 1),
+        );
+        self.call(
+            "proxy_on_request_trailers",
+            &all.on_request_trailers,
+            STREAM,
+            (STREAM, 1),
+        );
+        for context in [STREAM, STREAM] {
+            self.call("proxy_on_done", &all.on_done, context, context);
+        }
         self.settle();
     }
 

@@ -19,6 +19,7 @@ use super::pool::{Pool, Reservation};
 use super::retry::Policy;
 use crate::abi::Status;
 use crate::context::CallResponse;
+use crate::faults::Oddity;
 use crate::http::headers::Headers;
 use crate::http::pipe::PipeBody;
 use crate::vm::{Vm, VmState, abi_size};
@@ -202,8 +203,13 @@ fn local(failure: &Failure) -> CallResponse {
 }
 
 /// Calls the root back, if it is still there.
-fn deliver(vm: &Rc<Vm>, root: u32, token: u32, outcome: Outcome) {
-    let sizes = match &outcome {
+fn deliver(vm: &Rc<Vm>, root: u32, token: u32, mut outcome: Outcome) {
+    if let Ok(response) = &mut outcome
+        && vm.is_odd(Oddity::StatusZero)
+    {
+        response.headers.set(b":status", b"0");
+    }
+    let mut sizes = match &outcome {
         Ok(response) => (
             abi_size(response.headers.len()),
             abi_size(response.body.len()),
@@ -227,13 +233,28 @@ fn deliver(vm: &Rc<Vm>, root: u32, token: u32, outcome: Outcome) {
     if !known {
         return;
     }
+    if vm.is_odd(Oddity::NoHeaders) {
+        sizes.0 = 0;
+    }
+    if vm.is_odd(Oddity::ShortBody) {
+        sizes.1 += 1;
+    }
     let (headers, body, trailers) = sizes;
-    vm.call(
-        "proxy_on_http_call_response",
-        &vm.callbacks.on_http_call_response,
-        root,
-        (root, token, headers, body, trailers),
-    );
+    let mut tokens = vec![token];
+    if vm.is_odd(Oddity::AnswerToNobody) {
+        tokens.insert(0, u32::MAX);
+    }
+    if vm.is_odd(Oddity::AnswerTwice) {
+        tokens.push(token);
+    }
+    for token in tokens {
+        vm.call(
+            "proxy_on_http_call_response",
+            &vm.callbacks.on_http_call_response,
+            root,
+            (root, token, headers, body, trailers),
+        );
+    }
     vm.with_state(|state| {
         if let Some(root) = state.root(root) {
             root.response = None;

@@ -1,5 +1,7 @@
 //! Crashes: what they take with them, and what comes back.
 
+use weir_host::{Fault, Faults, Oddity, Scope};
+
 use crate::client::{Connection, eventually, get};
 use crate::rig::{Rig, Setup, on_this_host};
 
@@ -152,4 +154,50 @@ fn a_crash_hook_is_as_good_as_a_trap() {
     assert_eq!(rig.host().crash_worker(0), 1);
     assert_eq!(rig.host().crash_worker(7), 0);
     eventually("a fresh VM", || rig.get("/who").body == "one 1");
+}
+
+#[test]
+fn a_host_call_fails_on_request_for_whom_it_is_to_fail() {
+    if !on_this_host() {
+        return;
+    }
+    let faults = Faults::default();
+    let setup = Setup {
+        faults: Some(faults.clone()),
+        ..Setup::default()
+    };
+    let rig = setup.start();
+    assert!(faults.imports().contains("proxy_set_shared_data"));
+    let set = || rig.body("/set?key=k&value=v");
+    let fail = |scope| {
+        faults.fail(Fault {
+            import: "proxy_set_shared_data".to_owned(),
+            status: 8,
+            scope,
+            every: 1,
+        });
+    };
+    fail(Scope::Root);
+    assert_eq!(set(), "Ok(())");
+    fail(Scope::Stream);
+    assert_eq!(set(), "Err(CasMismatch)");
+    assert_eq!(faults.failed("proxy_set_shared_data"), 1);
+    faults.end();
+    assert_eq!(set(), "Ok(())");
+}
+
+#[test]
+fn a_callback_too_many_is_made_on_request() {
+    if !on_this_host() {
+        return;
+    }
+    let faults = Faults::default();
+    let setup = Setup {
+        faults: Some(faults.clone()),
+        ..Setup::words("one tick")
+    };
+    let rig = setup.start();
+    faults.be(Oddity::IdleQueue);
+    eventually("a few", || faults.done(Oddity::IdleQueue) > 2);
+    assert_eq!(rig.get("/who").status, 200);
 }

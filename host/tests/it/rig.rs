@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use weir_host::{Host, Listen, Options, Source};
+use weir_host::{Faults, Host, Listen, Options, Source};
 
 use crate::client::{self, Reply};
 use crate::guest;
@@ -40,6 +40,8 @@ pub(crate) struct Setup {
     pub(crate) trailers: bool,
     /// `allow_on_headers_stop_iteration` of the plugin.
     pub(crate) stop_iteration: bool,
+    /// What the host does wrong.
+    pub(crate) faults: Option<Faults>,
 }
 
 impl Default for Setup {
@@ -58,6 +60,7 @@ impl Default for Setup {
             worker_ports: false,
             trailers: true,
             stop_iteration: true,
+            faults: None,
         }
     }
 }
@@ -193,6 +196,7 @@ fn start_host(yaml: &str, setup: &Setup) -> Result<Host, String> {
     options.env.clone_from(&setup.env);
     options.listen = Listen::Loopback;
     options.worker_ports = setup.worker_ports;
+    options.faults.clone_from(&setup.faults);
     let host = Host::start(options).map_err(|error| error.to_string())?;
     assert_eq!(
         host.loaded().not_understood,
