@@ -178,6 +178,8 @@ impl Engine {
                 self.start_calls(env);
             }
             Input::Tick => {
+                // As good as a wake-up, and there is another one to come if that got lost.
+                self.woken = false;
                 self.sign(env);
                 self.look_beside(env);
                 self.on_alarms(env);

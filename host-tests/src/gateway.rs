@@ -13,7 +13,7 @@ use weir_testbed::layout::Layout;
 pub const WORKERS: u32 = 2;
 
 /// What a gateway is started with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Setup {
     /// The checkout.
     pub layout: Layout,

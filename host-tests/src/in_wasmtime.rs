@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use tokio::task::block_in_place;
-use weir_host::{Host, Level, Listen, Options, Source};
+use weir_host::{Faults, Host, Level, Listen, Options, Source};
 use weir_testbed::bootstrap::{Bootstrap, LISTENER};
 
 use crate::gateway::{Gateway, Setup, Update, Vms, WORKERS};
@@ -13,11 +13,43 @@ use crate::gateway::{Gateway, Setup, Update, Vms, WORKERS};
 /// The wasmtime host.
 pub struct InWasmtime {
     host: Host,
+    faults: Faults,
     address: SocketAddr,
     in_force: Bootstrap,
 }
 
 impl InWasmtime {
+    /// As [`Gateway::start`], with what goes wrong from the very beginning.
+    ///
+    /// # Errors
+    /// It does not start; with the plugin's last words.
+    pub fn start_with(setup: Setup, faults: Faults) -> Result<Self> {
+        block_in_place(|| {
+            let mut options = Options::new(Source::Text(setup.bootstrap.json()?));
+            options.workers = WORKERS as usize;
+            options.env = setup.environment.into_iter().collect();
+            options.base_dir = setup.dir;
+            options.listen = Listen::Loopback;
+            options.worker_ports = true;
+            options.log_level = Level::Warn;
+            options.faults = Some(faults.clone());
+            let host = Host::start(options)?;
+            let address = host.addr(LISTENER).context("the host has the listener")?;
+            Ok(Self {
+                host,
+                faults,
+                address,
+                in_force: setup.bootstrap,
+            })
+        })
+    }
+
+    /// What the host does wrong on request.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
     /// Makes every worker's VM crash, as a trap would.
     pub fn crash_all_workers(&self) {
         for worker in 0..WORKERS as usize {
@@ -30,22 +62,7 @@ impl Gateway for InWasmtime {
     const AHEAD: u64 = 16;
 
     async fn start(setup: Setup) -> Result<Option<Self>> {
-        block_in_place(|| {
-            let mut options = Options::new(Source::Text(setup.bootstrap.json()?));
-            options.workers = WORKERS as usize;
-            options.env = setup.environment.into_iter().collect();
-            options.base_dir = setup.dir;
-            options.listen = Listen::Loopback;
-            options.worker_ports = true;
-            options.log_level = Level::Warn;
-            let host = Host::start(options)?;
-            let address = host.addr(LISTENER).context("the host has the listener")?;
-            Ok(Some(Self {
-                host,
-                address,
-                in_force: setup.bootstrap,
-            }))
-        })
+        Self::start_with(setup, Faults::default()).map(Some)
     }
 
     fn address(&self) -> SocketAddr {

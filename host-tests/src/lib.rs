@@ -15,6 +15,7 @@
 pub mod chaos;
 pub mod flood;
 mod gateway;
+pub mod host_faults;
 mod in_envoy;
 mod in_wasmtime;
 mod world;

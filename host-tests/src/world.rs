@@ -78,6 +78,7 @@ pub struct World<G> {
     store_address: SocketAddr,
     store_program: PathBuf,
     dir: PathBuf,
+    setup: Setup,
 }
 
 impl<G: Gateway> World<G> {
@@ -132,7 +133,7 @@ impl<G: Gateway> World<G> {
             bootstrap,
             environment,
         };
-        let Some(gateway) = G::start(setup).await.context("the gateway")? else {
+        let Some(gateway) = G::start(setup.clone()).await.context("the gateway")? else {
             return Ok(None);
         };
         Ok(Some(Self {
@@ -143,7 +144,14 @@ impl<G: Gateway> World<G> {
             store_address,
             store_program,
             dir,
+            setup,
         }))
+    }
+
+    /// What its gateway was started with: for another one beside it.
+    #[must_use]
+    pub fn setup(&self) -> Setup {
+        self.setup.clone()
     }
 
     /// WeChat's sending side, pointed at the gateway.
@@ -173,6 +181,12 @@ impl<G: Gateway> World<G> {
     pub fn store_down(&mut self) -> Result<()> {
         let store = self.store.take().context("the store is down already")?;
         block_in_place(|| store.stop())
+    }
+
+    /// Whether the store runs.
+    #[must_use]
+    pub fn store_is_up(&self) -> bool {
+        self.store.is_some()
     }
 
     /// Starts the store again, at its old address and with its old data.

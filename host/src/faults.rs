@@ -78,9 +78,12 @@ impl Faults {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on.
+    /// From now on, and instead of an earlier fault of the same import in the same scope.
     pub fn fail(&self, fault: Fault) {
-        self.state().failing.push((fault, 0));
+        let mut state = self.state();
+        let same = |(old, _): &(Fault, u64)| old.import == fault.import && old.scope == fault.scope;
+        state.failing.retain(|old| !same(old));
+        state.failing.push((fault, 0));
     }
 
     /// From now on, too.

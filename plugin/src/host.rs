@@ -9,6 +9,7 @@
 
 use std::cell::Cell;
 use std::ptr::{null, null_mut};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use proxy_wasm::types::{self, BufferType, LogLevel, MapType, MetricType};
 use weir_engine::shared::{Cas, SetError, SharedData};
@@ -152,10 +153,19 @@ pub(crate) fn mono_ms() -> u64 {
     clock_ms(MONOTONIC)
 }
 
+/// A clock that fails stands still: at 0 deadlines would pass that have not, and others would never come.
 fn clock_ms(clock: u32) -> u64 {
+    static LAST_NANOS: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
     let mut nanos = 0;
-    // SAFETY: the host writes one u64. A clock that fails reads as 0, which makes every push stale: refused, not lost.
-    let _ = unsafe { clock_time_get(clock, 1_000_000, &raw mut nanos) };
+    // SAFETY: the host writes one u64.
+    let failed = unsafe { clock_time_get(clock, 1_000_000, &raw mut nanos) } != 0;
+    if let Some(last) = LAST_NANOS.get(clock as usize) {
+        if failed {
+            nanos = last.load(Relaxed);
+        } else {
+            last.store(nanos, Relaxed);
+        }
+    }
     nanos / 1_000_000
 }
 
@@ -369,7 +379,7 @@ impl SharedData for Shared {
         };
         match status {
             OK => Ok(()),
-            CAS_MISMATCH => Err(SetError::Conflict),
+            CAS_MISMATCH if !creates => Err(SetError::Conflict),
             _ => {
                 CREATION_FAILED.set(creates || CREATION_FAILED.get());
                 Err(SetError::Refused)

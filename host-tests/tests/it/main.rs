@@ -8,6 +8,7 @@ mod command;
 mod copies;
 mod flood;
 mod follow;
+mod host_faults;
 mod outage;
 mod refusals;
 mod rules;
