@@ -82,6 +82,12 @@ impl Meter {
             }
         }
     }
+
+    /// Whether the host knows all that was counted.
+    pub(crate) fn is_told(&self) -> bool {
+        let mut all = self.series.values();
+        all.all(|series| series.pending == 0 && series.values.is_empty())
+    }
 }
 
 impl Series {

@@ -81,7 +81,10 @@ impl Root {
 
     /// Whether this root may go now.
     pub(crate) fn on_done(&mut self) -> bool {
-        let idle = self.worker.as_ref().is_none_or(|worker| worker.is_idle());
+        let idle = self.worker.as_ref().is_none_or(|worker| {
+            worker.tell();
+            worker.is_idle()
+        });
         if !idle && self.draining_since_ms.is_none() {
             self.draining_since_ms = Some(host::mono_ms());
         }

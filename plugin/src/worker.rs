@@ -73,7 +73,7 @@ impl Worker {
     pub(crate) fn is_idle(&self) -> bool {
         self.state
             .try_borrow()
-            .is_ok_and(|state| state.engine.is_idle())
+            .is_ok_and(|state| state.engine.is_idle() && state.meter.is_told())
     }
 
     /// The engine's one loop: an input in, all effects out. Returns whether the stream of `scope` was answered.
@@ -156,6 +156,13 @@ impl Worker {
     /// The engine's name for the call with this number; the number is forgotten.
     pub(crate) fn call_done(&self, number: u32) -> Option<Call> {
         self.state.try_borrow_mut().ok()?.calls.remove(&number)
+    }
+
+    /// Tells the host what was counted. Only on the root's behalf.
+    pub(crate) fn tell(&self) {
+        if let Ok(mut state) = self.state.try_borrow_mut() {
+            state.meter.flush();
+        }
     }
 
     /// Gives up what is left; it is counted as lost.

@@ -159,7 +159,7 @@ pub const ROWS: &[Row] = &[
         "Counts are kept and told later; measurements too, 4,096 of each kind at most."),
     row("proxy_increment_metric", Scope::Anywhere, "a count",
         Starting::NotAsked, Serving::AsEver,
-        "Counts are kept and told later."),
+        "Counts are kept and told later; a replaced configuration stays for that, for a minute at most."),
     row("proxy_record_metric", Scope::Anywhere, "a measurement",
         Starting::NotAsked, Serving::AsEver,
         "The measurements meanwhile are lost."),
