@@ -37,8 +37,9 @@ fn run() -> Result<()> {
     let rounds = rounds.parse().context("how many rounds?")?;
     let seed = seed.parse().context("which seed?")?;
     // A task, for parts of it block their thread.
-    let verdict =
-        runtime.block_on(async move { tokio::spawn(chaos(database, rounds, seed)).await })??;
+    let verdict = runtime
+        .block_on(async move { tokio::spawn(chaos(database, rounds, seed, "release")).await })??;
+    let verdict = verdict.context("Envoy or PostgreSQL is left out")?;
     print!("{verdict}");
     verdict.check()
 }

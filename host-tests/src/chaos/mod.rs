@@ -28,10 +28,11 @@ use weir_sim::{Outcome, Push, Sender, SendingClock, UserSees};
 use weir_store::testing::TestPostgres;
 use weir_store_api::read::{Message, Page};
 use weir_testbed::bootstrap::{Bootstrap, STORE, WECHAT_API};
+use weir_testbed::envoy;
 use weir_testbed::layout::Layout;
 
 pub use app::serve;
-use parts::{Harm, Part, Parts};
+use parts::{Harm, Part, Parts, Programs};
 use verdict::Sent;
 pub use verdict::Verdict;
 
@@ -61,25 +62,38 @@ pub enum Database {
     Postgres,
 }
 
-/// Runs so many rounds.
+/// Runs so many rounds with programs built in `profile` (`debug`, `release`). `None` where Envoy or PostgreSQL is left
+/// out of a run on purpose.
 ///
 /// # Errors
 /// A part could not be started or asked. What the rounds showed is in the verdict.
-pub async fn chaos(database: Database, rounds: u64, seed: u64) -> Result<Verdict> {
+pub async fn chaos(
+    database: Database,
+    rounds: u64,
+    seed: u64,
+    profile: &str,
+) -> Result<Option<Verdict>> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let layout = Layout::of_this_checkout();
     let dir = layout.scratch("chaos", &format!("{database:?}").to_lowercase())?;
-    let postgres = match database {
-        Database::Sqlite => None,
-        Database::Postgres => Some(block_in_place(TestPostgres::start)?),
+    let Some(binary) = block_in_place(|| envoy::for_tests(&layout))? else {
+        return Ok(None);
     };
-    let made = match &postgres {
-        None => None,
-        Some(server) => Some(server.database().await?),
+    let made = match database {
+        Database::Sqlite => None,
+        Database::Postgres => match block_in_place(TestPostgres::shared) {
+            Some(server) => Some(server.database().await?),
+            None => return Ok(None),
+        },
     };
     let url = match &made {
         None => format!("sqlite:{}", dir.join("store.db").display()),
         Some(made) => made.url().to_owned(),
+    };
+    let programs = Programs {
+        envoy: binary,
+        store: layout.built_program("weir-store", profile)?,
+        app: layout.built_program("weir-chaos", profile)?,
     };
 
     let mut bootstrap = Bootstrap::read(&layout.envoy_yaml())?;
@@ -99,9 +113,11 @@ pub async fn chaos(database: Database, rounds: u64, seed: u64) -> Result<Verdict
     bootstrap
         .endpoint(WECHAT_API, api.addr())?
         .trusted_ca(WECHAT_API, &ca)?
+        .wasm_file(&layout.built_wasm()?)?
         .plugin(configure)?;
     add_cluster(&mut bootstrap)?;
-    let mut parts = block_in_place(|| Parts::start(layout, dir.clone(), bootstrap, &account, url))?;
+    let mut parts =
+        block_in_place(|| Parts::start(programs, dir.clone(), bootstrap, &account, url))?;
 
     let push_url = format!("http://{}/wechat/demo", parts.push_address);
     let sender = Sender::new(account.clone(), &push_url)?.with_timing(SendingClock::faster(FASTER));
@@ -155,7 +171,7 @@ pub async fn chaos(database: Database, rounds: u64, seed: u64) -> Result<Verdict
         .collect();
     let sent = sent.lock().await;
     verdict.judge(&sent, &stored, &calls, &customs);
-    Ok(verdict)
+    Ok(Some(verdict))
 }
 
 /// The rules of this run, and its deadline.

@@ -1,7 +1,7 @@
 //! The processes that are killed, and how.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,7 +9,6 @@ use anyhow::{Context, Result};
 use weir_sim::Account;
 use weir_testbed::bootstrap::Bootstrap;
 use weir_testbed::envoy::{self, Envoy, Options};
-use weir_testbed::layout::Layout;
 use weir_testbed::process::Process;
 
 use super::app::App;
@@ -35,11 +34,17 @@ pub(super) enum Harm {
     Stall,
 }
 
+/// What they run.
+pub(super) struct Programs {
+    pub(super) envoy: envoy::Binary,
+    pub(super) store: PathBuf,
+    pub(super) app: PathBuf,
+}
+
 /// All of them, at addresses that stay.
 pub(super) struct Parts {
     dir: PathBuf,
-    layout: Layout,
-    binary: envoy::Binary,
+    programs: Programs,
     bootstrap: Bootstrap,
     environment: Vec<(String, String)>,
     database: String,
@@ -54,21 +59,19 @@ pub(super) struct Parts {
 impl Parts {
     /// Starts everything. `bootstrap` points at the API already.
     pub(super) fn start(
-        layout: Layout,
+        programs: Programs,
         dir: PathBuf,
         mut bootstrap: Bootstrap,
         account: &Account,
         database: String,
     ) -> Result<Self> {
-        let binary = envoy::for_tests(&layout)?.context("chaos needs Envoy")?;
         let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-        let store = start_store(&layout, &dir, &database, any)?;
-        let app = App::start(&std::env::current_exe()?, &dir, any)?;
+        let store = start_store(&programs.store, &dir, &database, any)?;
+        let app = App::start(&programs.app, &dir, any)?;
         let push_address = free_port()?;
         bootstrap
             .endpoint(weir_testbed::bootstrap::STORE, store.1)?
             .endpoint("app", app.address)?
-            .wasm_file(&layout.built_wasm()?)?
             .bind_to_any_loopback_port()?
             .listener(weir_testbed::bootstrap::LISTENER, push_address)?;
         let environment = [
@@ -80,8 +83,7 @@ impl Parts {
         .to_vec();
         let mut parts = Self {
             dir,
-            layout,
-            binary,
+            programs,
             bootstrap,
             environment,
             database,
@@ -130,13 +132,13 @@ impl Parts {
     fn up(&mut self, part: Part) -> Result<()> {
         match part {
             Part::Store => {
-                let (layout, dir) = (&self.layout, &self.dir);
-                let (process, _) = start_store(layout, dir, &self.database, self.store_address)?;
+                let (store, dir) = (&self.programs.store, &self.dir);
+                let (process, _) = start_store(store, dir, &self.database, self.store_address)?;
                 self.store = Some(process);
             }
             Part::App => {
-                let program = std::env::current_exe()?;
-                self.app = Some(App::start(&program, &self.dir, self.app_address)?);
+                let program = &self.programs.app;
+                self.app = Some(App::start(program, &self.dir, self.app_address)?);
             }
             Part::Envoy => {
                 // An older one's must not be taken for the new one's.
@@ -146,8 +148,8 @@ impl Parts {
                     environment: self.environment.clone(),
                     ..Options::default()
                 };
-                let envoy = Envoy::start(&self.binary, &self.bootstrap, &self.dir, &options)?;
-                self.envoy = Some(envoy);
+                let (binary, dir) = (&self.programs.envoy, &self.dir);
+                self.envoy = Some(Envoy::start(binary, &self.bootstrap, dir, &options)?);
             }
         }
         Ok(())
@@ -164,12 +166,12 @@ impl Parts {
 }
 
 fn start_store(
-    layout: &Layout,
-    dir: &std::path::Path,
+    program: &Path,
+    dir: &Path,
     database: &str,
     listen: SocketAddr,
 ) -> Result<(Process, SocketAddr)> {
-    let mut command = Command::new(layout.built_program("weir-store", "release")?);
+    let mut command = Command::new(program);
     command
         .args(["--listen", &listen.to_string(), "--database", database])
         .current_dir(dir);

@@ -1,9 +1,10 @@
 //! Every scenario, in real Envoy and in the wasmtime host.
 //!
 //! `cargo xtask test` builds what they need; alone they need `cargo xtask wasm` and
-//! `cargo build --bin weir-store --bin weir`.
+//! `cargo build --bin weir-store --bin weir --bin weir-chaos`.
 
 mod acknowledgement;
+mod chaos;
 mod command;
 mod copies;
 mod flood;

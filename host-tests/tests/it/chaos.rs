@@ -1,0 +1,21 @@
+//! Kills and stalls: a share of what `cargo xtask chaos` does.
+
+use anyhow::Result;
+use weir_host_tests::chaos::{Database, chaos};
+
+async fn check(database: Database, seed: u64) -> Result<()> {
+    match chaos(database, 6, seed, "debug").await? {
+        Some(verdict) => verdict.check(),
+        None => Ok(()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_killed_loses_and_doubles_nothing_on_sqlite() -> Result<()> {
+    check(Database::Sqlite, 11).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_killed_loses_and_doubles_nothing_on_postgres() -> Result<()> {
+    check(Database::Postgres, 12).await
+}
