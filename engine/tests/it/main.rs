@@ -5,6 +5,7 @@ mod admit;
 mod configuration;
 mod forward;
 mod models;
+mod parked;
 mod profiles;
 mod replies;
 mod retries;
