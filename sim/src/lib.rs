@@ -8,6 +8,9 @@
 //! - **The API** is a fake `api.weixin.qq.com` over HTTP or TLS: access tokens that expire, get renewed and get
 //!   invalidated, users, quotas, WeChat's errors in WeChat's words, and faults on demand.
 //!
+//! Beside them, [`app`] is an application behind the backend, for those that forward pushes: it answers late, wrongly or
+//! never, as asked.
+//!
 //! [`walk`] puts both together: verify, follow, text, unfollow, each step checked.
 //!
 //! ```no_run
@@ -31,10 +34,12 @@
 //! Out of scope: WeCom (企业微信), third-party platforms, payment.
 
 pub mod api;
+pub mod app;
 pub mod clock;
 pub mod fields;
 pub mod http;
 pub mod push;
+mod resettable;
 pub mod sender;
 pub mod walk;
 pub mod wechat;

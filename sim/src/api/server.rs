@@ -3,10 +3,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,8 +11,8 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
@@ -24,6 +21,7 @@ use super::error::ApiError;
 use super::faults::Then;
 use super::{World, control, tls};
 use crate::clock::Clock;
+use crate::resettable::{Conn, Reset, ResetSwitch};
 use crate::wechat::Account;
 
 /// Larger request bodies are answered with 413.
@@ -163,11 +161,7 @@ async fn serve(listener: TcpListener, acceptor: Option<TlsAcceptor>, world: Arc<
         };
         while connections.try_join_next().is_some() {}
         let _ = tcp.set_nodelay(true);
-        let reset = Arc::new(AtomicBool::new(false));
-        let conn = Conn {
-            tcp,
-            reset: reset.clone(),
-        };
+        let (conn, reset) = Conn::new(tcp);
         let (acceptor, world) = (acceptor.clone(), world.clone());
         connections.spawn(async move {
             match acceptor {
@@ -186,14 +180,14 @@ async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     world: Arc<World>,
     peer: IpAddr,
-    reset: Arc<AtomicBool>,
+    reset: ResetSwitch,
 ) {
     let service = service_fn(|request| {
         let (world, reset) = (world.clone(), reset.clone());
         async move {
             let answer = answer(&world, peer, request).await;
             if answer.is_err() {
-                reset.store(true, Ordering::Relaxed);
+                reset.pull();
             }
             answer
         }
@@ -203,11 +197,6 @@ async fn converse(
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
-
-/// Ends a connection with a reset in place of an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("an injected fault resets the connection")]
-struct Reset;
 
 type Response = hyper::Response<Full<Bytes>>;
 
@@ -276,50 +265,4 @@ fn status(code: u16) -> Response {
     *response.status_mut() =
         hyper::StatusCode::from_u16(code).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
     response
-}
-
-/// A connection that closes with a reset when told to, under TLS too.
-struct Conn {
-    tcp: TcpStream,
-    reset: Arc<AtomicBool>,
-}
-
-impl Drop for Conn {
-    fn drop(&mut self) {
-        if self.reset.load(Ordering::Relaxed) {
-            let _ = self.tcp.set_zero_linger();
-        }
-    }
-}
-
-impl AsyncRead for Conn {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Conn {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        if self.reset.load(Ordering::Relaxed) {
-            // An orderly end first would not be a reset.
-            return Poll::Ready(Ok(()));
-        }
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
-    }
 }

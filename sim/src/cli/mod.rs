@@ -1,6 +1,7 @@
 //! The command line. Exit code 0: all was right; 1: the backend did something wrong; 2: it could not be tried.
 
 mod api;
+mod app;
 mod push;
 mod walk;
 
@@ -25,6 +26,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Serve a fake api.weixin.qq.com.
     Api(api::ApiArgs),
+    /// Serve an application that pushes are forwarded to; what it does, the user's words say (`wait 7 …`, `empty`, `reset` …).
+    App(app::AppArgs),
     /// Verify a URL as WeChat's console does.
     Verify(SenderArgs),
     /// Send one push of any kind and show the exchange.
@@ -38,6 +41,7 @@ enum Command {
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<bool> {
     match cli.command {
         Command::Api(args) => api::run(args).await,
+        Command::App(args) => app::run(args).await,
         Command::Verify(args) => push::verify(&args).await,
         Command::Push(args) => push::run(args).await,
         Command::Walk(args) => walk::run(args).await,

@@ -2,6 +2,7 @@
 //! over real sockets, and the walk against a small backend that does everything right.
 
 mod api;
+mod app;
 mod backend;
 mod cli;
 mod judge;
