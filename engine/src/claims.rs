@@ -264,7 +264,12 @@ impl Claims {
 
     /// Records that a push was answered with what the rules say. Returns whether other workers wait for that.
     pub fn answered(&self, shared: &dyn SharedData, print: Fingerprint) -> bool {
-        self.mark(shared, print, |slot| slot.state = State::Answered)
+        self.mark(shared, print, |slot| {
+            // What an application says of it, or will, stands.
+            if slot.state == State::InFlight {
+                slot.state = State::Answered;
+            }
+        })
     }
 
     /// Gives a claim up: the next attempt takes it over. Its attempts stay counted.
@@ -282,7 +287,13 @@ impl Claims {
 
     /// Records that the application is called from now on. `false`: it is not ours to call, or may have been called.
     /// `again`: the latter is no hindrance. A push that lost its slot may be called about: the store gives the work to one.
-    pub fn calling(&self, shared: &dyn SharedData, print: Fingerprint, again: bool) -> bool {
+    /// `None`: that could not be recorded, so it must not be called now.
+    pub fn calling(
+        &self,
+        shared: &dyn SharedData,
+        print: Fingerprint,
+        again: bool,
+    ) -> Option<bool> {
         self.own(shared, print, |slot| {
             let free = match slot.state {
                 State::InFlight => true,
@@ -294,7 +305,6 @@ impl Claims {
             }
             free
         })
-        .unwrap_or(true)
     }
 
     /// Records what came of the application. Returns whether other workers wait for that; `None`: the push is not ours
@@ -328,8 +338,9 @@ impl Claims {
         ours.then_some(watched.unwrap_or(false))
     }
 
-    /// Takes a reply that nobody got, to send it; from now on attempts get nothing. `false`: somebody got it.
-    pub fn send(&self, shared: &dyn SharedData, print: Fingerprint) -> bool {
+    /// Takes a reply that nobody got, to send it; from now on attempts get nothing. `false`: somebody got it. `None`: that
+    /// could not be recorded, so an attempt may still get it.
+    pub fn send(&self, shared: &dyn SharedData, print: Fingerprint) -> Option<bool> {
         self.own(shared, print, |slot| {
             // Calling: that it is ready could not be recorded.
             let free = matches!(slot.state, State::Ready | State::Calling);
@@ -338,10 +349,10 @@ impl Claims {
             }
             free
         })
-        .unwrap_or(true)
     }
 
-    /// Changes a slot that is ours; `false` when it is another's, `None` when there is none.
+    /// Changes a slot that is ours; `false` when it is another's, or `change` says so, `true` also when there is none.
+    /// `None`: it could not be written.
     fn own(
         &self,
         shared: &dyn SharedData,
@@ -350,17 +361,15 @@ impl Claims {
     ) -> Option<bool> {
         self.change(shared, print, |bucket| {
             let Some(slot) = find(bucket, print) else {
-                return (None, Write::No);
+                return (true, Write::No);
             };
             let mut seen = Slot::read(slot);
-            if seen.owner != Some(self.me) {
-                return (Some(false), Write::No);
+            if seen.owner != Some(self.me) || !change(&mut seen) {
+                return (false, Write::No);
             }
-            let changed = change(&mut seen);
             seen.write(slot);
-            (Some(changed), Write::Yes)
+            (true, Write::Yes)
         })
-        .flatten()
     }
 
     /// Returns whether other workers watch the slot.

@@ -192,7 +192,8 @@ impl Engine {
         work: Option<Work>,
         env: &mut Env<'_>,
     ) {
-        if self.exchanges.forward_mut(print).is_some() {
+        // Claimed work whose exchange is gone is another's.
+        if self.exchanges.forward(print).is_some() || work.is_some() {
             return self.on_work(print, work, env);
         }
         if let Some(facts) = facts {

@@ -330,17 +330,18 @@ impl Engine {
             .exchanges
             .get_mut(print)
             .is_some_and(|e| e.attempts >= ATTEMPTS);
-        if !last {
+        // A worker that stood still may come too late: then this stream is an earlier attempt's, or nobody's.
+        let deadline_ms = self.config.limits.reply_deadline_ms;
+        if !last
+            || !self
+                .exchanges
+                .is_in_time(stream, deadline_ms, env.now.mono_ms)
+        {
             return;
         }
         // WeChat will not come again: the user gets the reply, the event stays in the outbox. Where that is another
         // worker's, it goes into ours as well: whoever answers has it. What follows from it is still that worker's.
-        if self.outbox.has_room(&self.config.limits)
-            && let Some(mut event) = self.exchanges.take_over(print)
-        {
-            event.then.follow_up = None;
-            self.outbox.push(event, env.now.mono_ms);
-        }
+        self.keep_beside(print, env);
         self.decide_late(print, &Facts::default(), env);
         if self.exchanges.forward_mut(print).is_some() {
             // The application's reply can only go out as a send now.

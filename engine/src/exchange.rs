@@ -31,6 +31,8 @@ pub(crate) struct Exchange {
     /// How often WeChat has sent it, as far as is known.
     pub(crate) attempts: u8,
     pub(crate) role: Role,
+    /// The event is in our outbox as well, though another works on it.
+    pub(crate) kept: bool,
     waiting: Vec<StreamId>,
 }
 
@@ -119,11 +121,21 @@ impl Exchanges {
         self.parked.len()
     }
 
+    pub(crate) fn get(&self, print: Fingerprint) -> Option<&Exchange> {
+        self.by_print.get(&print)
+    }
+
     pub(crate) fn get_mut(&mut self, print: Fingerprint) -> Option<&mut Exchange> {
         self.by_print.get_mut(&print)
     }
 
-    /// Opens an exchange without streams.
+    /// Whether this engine works on it.
+    pub(crate) fn is_ours(&self, print: Fingerprint) -> bool {
+        let exchange = self.by_print.get(&print);
+        exchange.is_some_and(|exchange| matches!(exchange.role, Role::Owner))
+    }
+
+    /// Opens an exchange; who waited for the push before waits on.
     pub(crate) fn open(
         &mut self,
         print: Fingerprint,
@@ -132,12 +144,14 @@ impl Exchanges {
         attempts: u8,
         role: Role,
     ) {
+        let before = self.remove(print);
         let exchange = Exchange {
             account,
             answer,
             attempts,
             role,
-            waiting: Vec::new(),
+            kept: false,
+            waiting: before.map(|before| before.waiting).unwrap_or_default(),
         };
         self.beside += exchange.beside();
         self.forwards += exchange.forwards();
@@ -213,7 +227,8 @@ impl Exchanges {
         Some((exchange, streams))
     }
 
-    fn is_in_time(&self, stream: StreamId, deadline_ms: u64, mono_ms: u64) -> bool {
+    /// Whether a stream can still be answered.
+    pub(crate) fn is_in_time(&self, stream: StreamId, deadline_ms: u64, mono_ms: u64) -> bool {
         let parked = self.parked.get(&stream);
         parked.is_some_and(|parked| mono_ms <= parked.arrived_ms + deadline_ms)
     }
@@ -247,6 +262,14 @@ impl Exchanges {
     }
 
     /// The application it waits for.
+    pub(crate) fn forward(&self, print: Fingerprint) -> Option<&Forward> {
+        match &self.by_print.get(&print)?.answer {
+            Answer::AsksApp(forward) => Some(forward),
+            _ => None,
+        }
+    }
+
+    /// The same, to change it.
     pub(crate) fn forward_mut(&mut self, print: Fingerprint) -> Option<&mut Forward> {
         match &mut self.by_print.get_mut(&print)?.answer {
             Answer::AsksApp(forward) => Some(forward),
@@ -254,11 +277,15 @@ impl Exchanges {
         }
     }
 
-    /// From now on another works on it; `event` is delivered should that one die.
+    /// From now on another works on it; `event` is delivered should that one die. Nobody may wait for it here: then it is
+    /// that one's alone.
     pub(crate) fn leave(&mut self, print: Fingerprint, event: Event) {
-        if let Some(exchange) = self.by_print.get_mut(&print)
-            && matches!(exchange.role, Role::Owner)
-        {
+        let Some(exchange) = self.by_print.get_mut(&print) else {
+            return;
+        };
+        if exchange.waiting.is_empty() {
+            self.remove(print);
+        } else if matches!(exchange.role, Role::Owner) {
             exchange.role = Role::Beside(event);
             self.beside += 1;
         }

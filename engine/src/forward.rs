@@ -29,7 +29,7 @@ use weir_store_api::{CONTENT_TYPE_EVENT, Work, WorkState};
 
 use crate::backoff::Backoff;
 use crate::claims::{Fingerprint, Replied};
-use crate::config::{AccountKind, App, AppFormat, AppId};
+use crate::config::{Account, AccountKind, Ack, App, AppFormat, AppId};
 use crate::engine::{ATTEMPTS, Engine, Env};
 use crate::event::{self, Claim};
 use crate::exchange::{Answer, Deferred};
@@ -63,6 +63,8 @@ pub(crate) struct Forward {
     pub(crate) stage: Stage,
     /// The slot says that we call.
     begun: bool,
+    /// We have called, whatever the slot says.
+    pub(crate) called: bool,
     /// The call of a dead worker may be made again.
     again: bool,
     tries: u32,
@@ -93,10 +95,24 @@ impl Forward {
             push,
             stage: Stage::Claiming,
             begun: false,
+            called: false,
             again: false,
             tries: 0,
             not_after_ms: None,
         }
+    }
+
+    /// The push as an event.
+    pub(crate) fn event(&self, account: &Account, ask: event::Ask<'_>) -> Option<Vec<u8>> {
+        let Deferred {
+            appid,
+            id,
+            received,
+            body,
+            ..
+        } = &self.push;
+        let push = Push::parse(body).ok()?;
+        Some(event::push(account, appid, *id, &push, ask, *received))
     }
 
     /// How its work is claimed.
@@ -234,33 +250,29 @@ impl Engine {
         else {
             return;
         };
+        let until = u64::from(app.peer.timeout_ms) + env.now.mono_ms;
+        let not_after_ms = *forward.not_after_ms.get_or_insert(until);
+        forward.tries += 1;
         let (begun, again) = (forward.begun, forward.again);
-        if !begun && !self.claims.calling(env.shared, print, again) {
-            // The worker that holds it by now will tell.
-            return self.leave_forward(print, env);
+        if !begun {
+            match self.claims.calling(env.shared, print, again) {
+                Some(true) => {}
+                // The worker that holds it by now will tell.
+                Some(false) => return self.leave_forward(print),
+                None => return self.app_failed(print, AppOutcome::Refused, env),
+            }
         }
         let Some(forward) = self.exchanges.forward_mut(print) else {
             return;
         };
-        let until = u64::from(app.peer.timeout_ms) + env.now.mono_ms;
-        let not_after_ms = *forward.not_after_ms.get_or_insert(until);
-        forward.begun = true;
+        (forward.begun, forward.called) = (true, true);
         forward.stage = Stage::Calling;
-        forward.tries += 1;
         let left_ms = u32::try_from(not_after_ms.saturating_sub(env.now.mono_ms)).unwrap_or(1);
-        let Ok(push) = Push::parse(&forward.push.body) else {
-            return;
-        };
         let (path, content_type, body) = match app.format {
             AppFormat::CloudEvent => {
-                let body = event::push(
-                    account,
-                    &forward.push.appid,
-                    forward.push.id,
-                    &push,
-                    event::Ask::default(),
-                    forward.push.received,
-                );
+                let Some(body) = forward.event(account, event::Ask::default()) else {
+                    return;
+                };
                 (app.path.clone(), CONTENT_TYPE_EVENT, body)
             }
             AppFormat::Wechat => {
@@ -290,7 +302,8 @@ impl Engine {
             .exchanges
             .is_awaited(print, deadline_ms, env.now.mono_ms)
         {
-            // The next attempt begins anew.
+            // The next attempt begins anew, wherever it comes.
+            self.claims.release(env.shared, print);
             drop(self.exchanges.close(print, deadline_ms, env.now.mono_ms));
             return;
         }
@@ -302,35 +315,38 @@ impl Engine {
         }
     }
 
+    /// How the work behind a push is claimed; not where nobody waits for what the store says.
+    pub(crate) fn claim_of<'f>(&self, forward: &'f Forward) -> Option<Claim<'f>> {
+        let waits = self.config.store.ack == Ack::AfterStore;
+        waits.then(|| forward.claim(self.config.app(forward.app)))
+    }
+
     /// The event of a push that waits for an application, with its claim.
-    pub(crate) fn claiming_event(&mut self, print: Fingerprint) -> Option<Event> {
-        let config = self.config.clone();
-        let account = config.account(self.exchanges.get_mut(print)?.account)?;
-        let forward = self.exchanges.forward_mut(print)?;
-        let push = Push::parse(&forward.push.body).ok()?;
+    pub(crate) fn claiming_event(&self, print: Fingerprint) -> Option<Event> {
+        let account = (self.config).account(self.exchanges.get(print)?.account)?;
+        let forward = self.exchanges.forward(print)?;
         let ask = event::Ask {
             user: false,
-            claim: Some(forward.claim(config.app(forward.app))),
+            claim: self.claim_of(forward),
         };
-        let (appid, received) = (&forward.push.appid, forward.push.received);
         Some(Event {
-            json: event::push(account, appid, forward.push.id, &push, ask, received),
+            json: forward.event(account, ask)?,
             then: Then {
-                answer: Some(print),
+                answer: (self.config.store.ack == Ack::AfterStore).then_some(print),
                 follow_up: None,
             },
         })
     }
 
     /// Another worker has the push by now: what it brings is what our streams get.
-    fn leave_forward(&mut self, print: Fingerprint, env: &mut Env<'_>) {
+    fn leave_forward(&mut self, print: Fingerprint) {
         if let Some(event) = self.claiming_event(print) {
             if let Some(forward) = self.exchanges.forward_mut(print) {
                 forward.stage = Stage::Claiming;
                 forward.begun = false;
             }
+            // Looked at with the next tick, not now: that could lead back here.
             self.exchanges.leave(print, event);
-            self.look_beside(env);
         }
     }
 
@@ -364,6 +380,7 @@ impl Engine {
             return;
         };
         // What the host did not take has not reached the application.
+        forward.called &= why != AppOutcome::Refused;
         let again = match why {
             AppOutcome::Refused => true,
             AppOutcome::Malformed | AppOutcome::Lost => false,
@@ -465,7 +482,7 @@ impl Engine {
             Some(_) => Replied::Ready,
         };
         match self.claims.replied(env.shared, print, replied) {
-            None if given.is_some() => return self.leave_forward(print, env),
+            None if given.is_some() => return self.leave_forward(print),
             // As it was given elsewhere, so here.
             None => {}
             Some(watched) => {

@@ -205,6 +205,10 @@ impl Engine {
             Claim::First | Claim::Unrecorded if self.exchanges.get_mut(print).is_some() => {
                 self.hold(stream, parked, &known);
             }
+            // We have it since the table could not note that.
+            Claim::TakenOver { .. } if self.exchanges.is_ours(print) => {
+                self.hold(stream, parked, &known);
+            }
             Claim::First => self.own(stream, parked, &known, account, first, env),
             Claim::Unrecorded => {
                 // Nothing tells it from the same push at another worker but chance.
@@ -325,7 +329,7 @@ impl Engine {
         let ask = event::Ask {
             user: matches!(plan.answer, Answer::AsksStore(_)),
             claim: match &plan.answer {
-                Answer::AsksApp(forward) => Some(forward.claim(self.config.app(forward.app))),
+                Answer::AsksApp(forward) => self.claim_of(forward),
                 _ => None,
             },
         };
@@ -475,9 +479,8 @@ impl Engine {
     /// Answers one stream with `success`. What it waited for goes on.
     pub(crate) fn acknowledge(&mut self, stream: StreamId, env: &mut Env<'_>) {
         let deadline_ms = self.config.limits.reply_deadline_ms;
-        if let Some(parked) = self.exchanges.unpark(stream, deadline_ms)
-            && env.now.mono_ms <= parked.arrived_ms + deadline_ms
-        {
+        let in_time = (self.exchanges).is_in_time(stream, deadline_ms, env.now.mono_ms);
+        if in_time && let Some(parked) = self.exchanges.unpark(stream, deadline_ms) {
             self.respond(stream, &parked, None, env);
         }
     }
@@ -506,6 +509,7 @@ impl Engine {
             let awaited = self
                 .exchanges
                 .is_awaited(print, deadline_ms, env.now.mono_ms);
+            let has_room = self.outbox.has_room(&self.config.limits);
             match self.claims.look(env.shared, print, awaited, env.now) {
                 Claim::InFlight { sighting, .. } => {
                     if let Some(exchange) = self.exchanges.get_mut(print) {
@@ -515,17 +519,21 @@ impl Engine {
                 Claim::Silent => self.release_with(print, None, env),
                 Claim::Replied(_) => match self.late_replies.get(env.shared, print) {
                     Some(reply) => self.release_with(print, Some(reply), env),
-                    None => self.take_over(print, false, env),
+                    None if has_room => self.take_over(print, false, env),
+                    None => {}
                 },
                 Claim::Answered(_) if !self.exchanges.asks_store(print) => {
                     self.release_waiting(print, env);
                 }
-                Claim::TakenOver { called, .. } => self.take_over(print, called, env),
+                Claim::TakenOver { called, .. } if has_room => self.take_over(print, called, env),
+                // Whoever has room first; perhaps we, at the next turn.
+                Claim::TakenOver { .. } => self.claims.release(env.shared, print),
                 // It was answered with what the store told its owner, and tells us too; or its slot made room for
                 // another push: the store keeps one either way.
-                Claim::Answered(_) | Claim::First | Claim::Unrecorded => {
+                Claim::Answered(_) | Claim::First | Claim::Unrecorded if has_room => {
                     self.take_over(print, false, env);
                 }
+                Claim::Answered(_) | Claim::First | Claim::Unrecorded => {}
             }
         }
     }
@@ -535,15 +543,41 @@ impl Engine {
             return;
         };
         if let Some(forward) = self.exchanges.forward_mut(print) {
-            forward.stage = if called {
+            forward.stage = if called || forward.called {
                 Stage::Orphaned
             } else {
                 Stage::Claiming
             };
         }
         self.outbox.push(event, env.now.mono_ms);
-        if self.config.store.ack == Ack::AtOnce && self.exchanges.forward_mut(print).is_some() {
+        if self.config.store.ack == Ack::AtOnce && self.exchanges.forward(print).is_some() {
             self.on_work(print, None, env);
+        }
+    }
+
+    /// Puts the event of a push that another worker owns into our outbox as well, without claim and consequences: those
+    /// are that worker's.
+    pub(crate) fn keep_beside(&mut self, print: Fingerprint, env: &Env<'_>) {
+        let Some(exchange) = self.exchanges.get(print) else {
+            return;
+        };
+        let Role::Beside(event) = &exchange.role else {
+            return;
+        };
+        let json = match self.exchanges.forward(print) {
+            Some(forward) => {
+                let account = self.config.account(exchange.account);
+                account.and_then(|account| forward.event(account, event::Ask::default()))
+            }
+            None => Some(event.json.clone()),
+        };
+        let has_room = !exchange.kept && self.outbox.has_room(&self.config.limits);
+        if let (Some(json), true) = (json, has_room) {
+            let then = Then::default();
+            self.outbox.push(Event { json, then }, env.now.mono_ms);
+            if let Some(exchange) = self.exchanges.get_mut(print) {
+                exchange.kept = true;
+            }
         }
     }
 

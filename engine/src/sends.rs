@@ -149,9 +149,21 @@ impl Engine {
         let Some(late) = self.lates.by_print.get_mut(&print) else {
             return;
         };
-        if late.stage == Stage::Waiting && !self.claims.send(env.shared, print) {
-            self.lates.by_print.remove(&print);
-            return;
+        if late.stage == Stage::Waiting {
+            match self.claims.send(env.shared, print) {
+                Some(true) => {}
+                Some(false) => {
+                    self.lates.by_print.remove(&print);
+                    return;
+                }
+                None => {
+                    late.tries += 1;
+                    if late.tries < MAX_TRIES {
+                        return self.look_again(print, env);
+                    }
+                    return self.undeliverable(print, LateOutcome::Unknown, None, env);
+                }
+            }
         }
         late.stage = Stage::Free;
         let Some(account) = config.account(late.account) else {

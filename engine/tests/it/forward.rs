@@ -550,3 +550,53 @@ fn beyond_the_bound_wechat_comes_again() {
     says(world.body(again), "by the shop");
     assert_eq!(world.app.calls.len(), 3);
 }
+
+#[test]
+fn at_once_the_last_attempt_at_another_worker_does_not_take_the_late_reply_away() {
+    let mut world = world(2, |d| d["store"]["ack"] = json!("at_once"));
+    world.app.ms = 13_900;
+    // Copies of the last attempt wait beside, and are acknowledged at their deadline.
+    let body = text(1, "where");
+    for worker in [0, 1] {
+        let stream = world.push(worker, &body);
+        world.run(4_500);
+        world.cut(worker, stream);
+        world.run(100);
+    }
+    let last = [world.push(1, &body), world.push(1, &body)];
+    world.run(4_400);
+    for stream in last {
+        assert_eq!(world.body(stream).as_deref(), Some("success"));
+    }
+    world.run(15_000);
+    assert_eq!(world.app.calls.len(), 1);
+    assert!(
+        world
+            .stored_types()
+            .contains(&"weir.reply.given".to_owned()),
+        "{:?}",
+        world.stored_types()
+    );
+    assert!(idle(&world));
+}
+
+#[test]
+fn who_asks_in_vain_what_another_node_does_lets_others_ask() {
+    let mut world = nodes(|_| {});
+    world.app.ms = 6_000;
+    let body = text(1, "where");
+    let first = world.push(0, &body);
+    world.run(100);
+    // The other node waits for the outcome until WeChat hangs up, and has nothing left to do then.
+    let copy = world.push(1, &body);
+    world.run(1_000);
+    world.cut(1, copy);
+    world.run(1_000);
+    world.cut(0, first);
+    let second = world.push(1, &body);
+    world.run(4_400);
+    says(world.body(second), "by the shop");
+    world.run(10_000);
+    assert_eq!(world.app.calls.len(), 1);
+    assert!(idle(&world));
+}
