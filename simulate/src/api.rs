@@ -21,6 +21,8 @@ pub(crate) struct Api {
     token_ends_ms: u64,
     /// How often a user got a tag.
     pub(crate) tagged: BTreeMap<(String, u32), u64>,
+    /// What users were sent: to whom, and what.
+    pub(crate) sent: Vec<(String, String)>,
     /// How often a user's profile was given out.
     pub(crate) shown: BTreeMap<String, u64>,
 }
@@ -34,6 +36,7 @@ impl Api {
             token_ends_ms: [7_200_000, 320_000, 30_000, 0][rng.index(4)],
             rng,
             tagged: BTreeMap::new(),
+            sent: Vec::new(),
             shown: BTreeMap::new(),
         }
     }
@@ -136,6 +139,16 @@ impl Api {
                     *self.tagged.entry((openid.clone(), tag)).or_default() += 1;
                 }
                 (json!({"errcode": 0, "errmsg": "ok"}), openids.len())
+            }
+            Call::Send(_) => {
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                if faults.has(Fault::Api) && self.rng.chance(200) {
+                    let errcode = [45015, 45047, 48001][self.rng.index(3)];
+                    return (json!({"errcode": errcode, "errmsg": "no"}), 0);
+                }
+                let sent = (text(&body["touser"]), text(&body["text"]["content"]));
+                self.sent.push(sent);
+                (json!({"errcode": 0, "errmsg": "ok"}), 1)
             }
             _ => (json!({"errcode": 40013, "errmsg": "no such call"}), 0),
         }

@@ -12,6 +12,8 @@ pub(crate) struct InFlight {
     pub(crate) body: Vec<u8>,
     pub(crate) began_ms: u64,
     pub(crate) course: Course,
+    /// The pushes whose reply the store has handed out in its answer.
+    pub(crate) handed: Vec<String>,
     /// What the peer answered when it took effect.
     pub(crate) answer: Option<Vec<u8>>,
 }
@@ -33,6 +35,8 @@ pub(crate) enum End {
     Answered,
     /// With a status and no body.
     Status(u16, Option<u32>),
+    /// With 200 and something that is no answer.
+    Malformed,
     /// Not at all.
     Reset,
 }
@@ -55,7 +59,7 @@ pub(crate) fn name_of(call: Call) -> &'static str {
         Call::AccessToken(_) => "stable_token",
         Call::Profiles(_) => "user/info/batchget",
         Call::Tags(_) => "batchtagging",
-        #[allow(unreachable_patterns, reason = "calls that are not modelled yet")]
-        _ => "somebody",
+        Call::App(_) => "the application",
+        Call::Send(_) => "message/custom/send",
     }
 }

@@ -36,6 +36,10 @@ faults! {
     Api = "api",
     /// Access tokens end early, because somebody else fetched one.
     Tokens = "tokens",
+    /// The application takes up to 14 seconds, and more.
+    AppSlow = "app-slow",
+    /// The application answers errors or nonsense, or breaks off before and after it has acted.
+    AppErrors = "app-errors",
     /// The host takes no calls.
     Host = "host",
     /// Wake-ups are late or lost.

@@ -8,7 +8,7 @@
 //! | `plan`, `faults` | from a seed to what is to happen and what goes wrong |
 //! | `world`, `queue`, `rng` | the one queue of events, its clock, and chance |
 //! | `node`, `shared` | processes: workers, engines, clocks, shared data |
-//! | `wechat`, `store`, `api`, `calls` | models of everybody whom the engine meets |
+//! | `wechat`, `store`, `ledger`, `api`, `app`, `calls` | models of everybody whom the engine meets |
 //! | `checks` | what must hold |
 //! | `timeline` | what happened, for people, and its hash |
 //! | `shrink` | the same failure with less |
@@ -19,9 +19,11 @@
 //! plugin and hosts have `host-tests`).
 
 mod api;
+mod app;
 mod calls;
 mod checks;
 mod faults;
+mod ledger;
 mod node;
 mod plan;
 mod queue;

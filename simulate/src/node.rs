@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_engine::metric::{Loss, Metric};
+use weir_engine::owners::Mailbox;
 use weir_engine::time::Now;
 use weir_engine::{Call, Engine};
 
@@ -35,6 +36,8 @@ pub(crate) struct Worker {
     pub(crate) draining: Vec<usize>,
     pub(crate) lives: u16,
     pub(crate) stalled_until_ms: u64,
+    /// What wakes whoever serves here, as long as the VM lives.
+    pub(crate) mailbox: Option<Mailbox>,
 }
 
 impl Node {
@@ -92,9 +95,10 @@ pub(crate) struct Manners {
     pub(crate) failures: u32,
     /// No call before.
     pub(crate) not_before_ms: u64,
-    /// In which order it has first sent events, those that are not settled.
-    pub(crate) order: BTreeMap<String, u64>,
-    pub(crate) sent: u64,
+    /// The events of the call under way, by id.
+    pub(crate) sent: Vec<String>,
+    /// Those that were sent in vain and are to come again.
+    pub(crate) again: Vec<String>,
 }
 
 /// What an engine has counted.
@@ -104,6 +108,7 @@ pub(crate) struct Meter {
     pub(crate) outbox_events: i64,
     pub(crate) outbox_bytes: i64,
     pub(crate) parked: i64,
+    pub(crate) forwards: i64,
     pub(crate) overflow: u64,
     pub(crate) rejected: u64,
     pub(crate) abandoned: u64,
@@ -118,6 +123,7 @@ impl Meter {
             Metric::OutboxEvents(change) => self.outbox_events += change,
             Metric::OutboxBytes(change) => self.outbox_bytes += change,
             Metric::Parked(change) => self.parked += change,
+            Metric::Forwards(change) => self.forwards += change,
             Metric::Lost { reason, count } => match reason {
                 Loss::Overflow => self.overflow += count,
                 Loss::Rejected | Loss::Gone | Loss::TooLarge | Loss::MediaType => {

@@ -9,6 +9,7 @@ use sha1::{Digest as _, Sha1};
 use weir_engine::config::Config;
 use weir_protocol::push::Push as Parsed;
 
+use crate::app;
 use crate::faults::{Fault, Faults};
 use crate::rng::Rng;
 
@@ -36,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) nodes: Vec<usize>,
     pub(crate) at_once: bool,
     pub(crate) encrypted: bool,
+    /// Whether pushes may be forwarded to applications.
+    pub(crate) forwards: bool,
     pub(crate) limits: Limits,
     pub(crate) config: Rc<Config>,
     pub(crate) pushes: Vec<Push>,
@@ -54,6 +57,7 @@ pub(crate) struct Limits {
     pub(crate) batch_events: usize,
     pub(crate) profiles: u64,
     pub(crate) tags: u64,
+    pub(crate) forwards: u64,
 }
 
 /// Something that happens at its time, whatever else does.
@@ -83,6 +87,9 @@ pub(crate) struct Push {
     pub(crate) follows: bool,
     /// Whether the store is asked for the user before the reply is known.
     pub(crate) asks: bool,
+    /// The application that answers it, and whether it may be called again.
+    pub(crate) app: Option<bool>,
+    pub(crate) app_is_silent: bool,
     /// Left out of this run.
     pub(crate) skipped: bool,
 }
@@ -107,6 +114,7 @@ impl Plan {
         };
         let at_once = rng.chance(150);
         let encrypted = rng.chance(80);
+        let forwards = rng.chance(500);
         let count = if rng.chance(300) {
             1
         } else {
@@ -115,7 +123,10 @@ impl Plan {
         let count = if crowd { MOST_PUSHES as u64 } else { count };
         let span_ms = [0, 300, 3_000, 15_000][rng.index(4)];
         let mut pushes: Vec<Push> = (0..count as usize)
-            .map(|number| push(number, rng.below(span_ms + 1), at_once, &mut rng))
+            .map(|number| {
+                let at_ms = rng.below(span_ms + 1);
+                push(number, at_ms, at_once, forwards, &mut rng)
+            })
             .collect();
         for number in &without.pushes {
             if let Some(push) = pushes.get_mut(*number) {
@@ -128,11 +139,12 @@ impl Plan {
             batch_events: 500,
             profiles: 10_000,
             tags: 10_000,
+            forwards: 2_000,
         };
         let (events, parked) = (rng.between(1, 3), rng.between(1, 3));
         let (batch, queued) = (rng.between(1, 2), rng.between(1, 2));
         if faults.has(Fault::Small) {
-            let some = Rng::new(seed, 2).below(15) + 1;
+            let some = Rng::new(seed, 2).below(31) + 1;
             let small = |bit: u64| some & bit != 0;
             if small(1) {
                 limits.outbox_events = events;
@@ -145,6 +157,9 @@ impl Plan {
             }
             if small(8) {
                 (limits.profiles, limits.tags) = (queued, queued);
+            }
+            if small(16) {
+                limits.forwards = queued;
             }
         }
         let last_ms = pushes.iter().map(|push| push.at_ms).max().unwrap_or(0);
@@ -170,6 +185,7 @@ impl Plan {
             &pushes,
             if crowd { 1_024 } else { 16 },
             rng.chance(900),
+            &mut rng,
         );
         let config = weir_config::parse(document.to_string().as_bytes(), &|name| {
             Some(if name == "KEY" { KEY } else { TOKEN }.to_owned())
@@ -183,6 +199,7 @@ impl Plan {
             nodes,
             at_once,
             encrypted,
+            forwards,
             limits,
             config: Rc::new(config),
             pushes,
@@ -234,7 +251,7 @@ fn draw_mishap(fault: Fault, nodes: &[usize], rng: &mut Rng) -> Option<Mishap> {
     })
 }
 
-fn push(number: usize, at_ms: u64, at_once: bool, rng: &mut Rng) -> Push {
+fn push(number: usize, at_ms: u64, at_once: bool, forwards: bool, rng: &mut Rng) -> Push {
     let stranger = format!("oAbCdEf0123456789GhIjK{number:06}");
     let friend = format!("oAbCdEf0123456789GhIjKlMnOp{}", rng.below(2));
     let text = |openid: &str, content: String| {
@@ -256,8 +273,21 @@ fn push(number: usize, at_ms: u64, at_once: bool, rng: &mut Rng) -> Push {
         tag: None,
         follows: false,
         asks: false,
+        app: None,
+        app_is_silent: app::is_silent(rng),
         skipped: false,
     };
+    // Half of all pushes are forwarded where any is.
+    if forwards && rng.chance(500) {
+        let again = rng.chance(400);
+        let word = if again { "again" } else { "ask" };
+        let who = if rng.chance(500) { stranger } else { friend };
+        push.body = text(&who, format!("{word}{number}"));
+        push.openid = who;
+        push.app = Some(again);
+        push.id = id_of(&push.body);
+        return push;
+    }
     match rng.below(if at_once { 9 } else { 11 }) {
         0 | 1 => {
             push.body = text(&friend, format!("word{number}"));
@@ -325,6 +355,7 @@ fn document(
     pushes: &[Push],
     slots: u32,
     lenient: bool,
+    rng: &mut Rng,
 ) -> Value {
     let mut rules = vec![
         json!({"when": {"event": "subscribe"}, "reply": {"text": "welcome {scene} {openid}"}}),
@@ -347,6 +378,13 @@ fn document(
             (None, false) => {}
         }
     }
+    for (word, app) in [("ask", app::ONCE), ("again", app::AGAIN)] {
+        rules.push(json!({
+            "when": {"keyword": {"prefix": word}},
+            "forward": {"app": app, "otherwise": {"text": "sorry {content} {openid}"}}
+        }));
+    }
+    let timeout_ms = [3_000, 10_000, 14_000][rng.index(3)];
     rules.push(json!({"reply": {"text": "said {content} {openid}"}}));
     json!({
         "accounts": [{
@@ -356,10 +394,14 @@ fn document(
         }],
         "store": {"cluster": "store", "ack": if at_once { "at_once" } else { "after_store" }},
         "wechat_api": {"cluster": "api"},
+        "apps": [
+            {"name": app::ONCE, "cluster": "app", "timeout_ms": timeout_ms},
+            {"name": app::AGAIN, "cluster": "app", "timeout_ms": timeout_ms, "repeat": true, "format": "wechat"},
+        ],
         "limits": {
             "dedup_slots": slots, "outbox_max_events": limits.outbox_events, "parked_max": limits.parked,
             "batch_max_events": limits.batch_events, "profiles_max_queued": limits.profiles,
-            "tags_max_queued": limits.tags, "freshness_s": if lenient { 86_400 } else { 300 },
+            "tags_max_queued": limits.tags, "forwards_max": limits.forwards, "freshness_s": if lenient { 86_400 } else { 300 },
         },
     })
 }

@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 
 use weir_store_api::{
-    ASK_USER, BatchAnswer, EventResult, EventStatus, RawEvent, TYPE_USER_SNAPSHOT, UserFacts,
+    ASK_USER, BatchAnswer, EventResult, EventStatus, RawEvent, TYPE_EVENT, TYPE_MESSAGE,
+    TYPE_REPLY_LATE, UserFacts, WorkState,
 };
 
 use crate::calls::{Course, End};
 use crate::faults::{Fault, Faults};
+use crate::ledger::Ledger;
 use crate::rng::Rng;
 
 /// How long a caller waits. Source: the default of the configuration.
 const TIMEOUT_MS: u64 = 3_000;
 
 pub(crate) struct Store {
+    pub(crate) ledger: Ledger,
     rows: BTreeMap<String, Row>,
     rng: Rng,
     /// Away until then.
@@ -39,12 +42,21 @@ pub(crate) struct Taken {
     pub(crate) answer: Vec<u8>,
     pub(crate) new: usize,
     pub(crate) known: usize,
+    /// The pushes whose reply was handed out.
+    pub(crate) handed: Vec<String>,
+}
+
+impl Row {
+    pub(crate) fn is_push(&self) -> bool {
+        self.kind.starts_with(TYPE_MESSAGE) || self.kind.starts_with(TYPE_EVENT)
+    }
 }
 
 impl Store {
     pub(crate) fn new(rng: Rng) -> Self {
         let mut rng = rng;
         Self {
+            ledger: Ledger::default(),
             rows: BTreeMap::new(),
             down_until_ms: 0,
             went_ms: 0,
@@ -148,9 +160,10 @@ impl Store {
     }
 
     /// The events of a call become durable.
-    pub(crate) fn take(&mut self, events: &[RawEvent<'_>]) -> Taken {
+    pub(crate) fn take(&mut self, events: &[RawEvent<'_>], now_ms: u64) -> Taken {
         let mut results = Vec::with_capacity(events.len());
         let (mut new, mut known) = (0, 0);
+        let mut handed = Vec::new();
         for event in events {
             let id = event.id.as_ref();
             let subject = event.subject.as_deref().unwrap_or_default();
@@ -171,23 +184,43 @@ impl Store {
             };
             let asked = event.weirask.as_deref() == Some(ASK_USER);
             let user = (asked && status != EventStatus::Rejected).then(|| self.facts(id, subject));
+            let work = (status != EventStatus::Rejected)
+                .then(|| {
+                    let new = status == EventStatus::Created;
+                    self.ledger.take(event, new, now_ms)
+                })
+                .flatten();
+            let is_late = event.kind == TYPE_REPLY_LATE;
+            if !is_late
+                && work
+                    .as_ref()
+                    .is_some_and(|work| work.state == WorkState::Done)
+            {
+                handed.push(id.to_owned());
+            }
             results.push(EventResult {
                 id: id.to_owned(),
                 status,
                 reason: None,
                 user,
-                work: None,
+                work,
             });
         }
         let answer = serde_json::to_vec(&BatchAnswer { results }).expect("an answer is JSON");
-        Taken { answer, new, known }
+        Taken {
+            answer,
+            new,
+            known,
+            handed,
+        }
     }
 
     /// The same for every copy of a push: decided when its event came first.
     fn facts(&mut self, id: &str, subject: &str) -> UserFacts {
-        let older = self.rows.iter().any(|(other, row)| {
-            other != id && row.subject == subject && row.kind != TYPE_USER_SNAPSHOT
-        });
+        let older = self
+            .rows
+            .iter()
+            .any(|(other, row)| other != id && row.subject == subject && row.is_push());
         let first_push = match self.rows.get_mut(id) {
             Some(row) => *row.first_push.get_or_insert(!older),
             None => false,

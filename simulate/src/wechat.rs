@@ -45,6 +45,8 @@ pub(crate) struct Progress {
     pub(crate) attempts: u8,
     /// The attempt under way.
     pub(crate) current: Option<usize>,
+    /// Its reply was handed out by the store when no attempt waited any more.
+    pub(crate) handed_in_vain: bool,
     /// What WeChat was told, by the life of a node.
     pub(crate) homes: BTreeMap<(usize, u16), Home>,
 }
@@ -56,8 +58,10 @@ pub(crate) struct Home {
     pub(crate) seen: u64,
     /// The engines that have had one.
     pub(crate) handled_by: Vec<usize>,
-    /// The engines that have responded 200.
-    pub(crate) answered_by: Vec<usize>,
+    /// Whether one has responded 200.
+    pub(crate) answered: bool,
+    /// The engines that have done so at the deadline of the last attempt, without the store.
+    pub(crate) kept_by: Vec<usize>,
     /// The first reply, opened.
     pub(crate) reply: Option<String>,
     /// It was answered at the deadline of the last attempt, without the store.
@@ -76,6 +80,7 @@ impl Progress {
             fate: Fate::Open,
             attempts: 0,
             current: None,
+            handed_in_vain: false,
             homes: BTreeMap::new(),
         }
     }

@@ -1,10 +1,12 @@
 //! The world: one queue of what is to happen, and the parts that it happens to.
 
+use weir_engine::owners::Mailbox;
 use weir_engine::{CallOutcome, Engine, Env, Input, Method, StreamId, TICK_MS};
 
 use crate::api::Api;
+use crate::app::App;
 use crate::calls::{self, End, InFlight};
-use crate::checks::{Checks, Responded, Tally, Violation, What};
+use crate::checks::{Checks, DEADLINE_MS, Responded, Tally, Violation, What};
 use crate::faults::{Fault, Faults};
 use crate::node::{Ending, Meter, Node, Slot, Worker};
 use crate::plan::{ATTEMPTS, BEGIN_UNIX_MS, Mishap, PATIENCE_MS, Plan};
@@ -68,6 +70,7 @@ pub(crate) struct World<'p> {
     calls: Vec<InFlight>,
     store: Store,
     api: Api,
+    app: App,
     /// Of WeChat and the network.
     net: Rng,
     /// Of ticks, wake-ups and other habits of hosts.
@@ -133,6 +136,7 @@ impl<'p> World<'p> {
             calls: Vec::new(),
             store,
             api: Api::new(Rng::new(plan.seed, 5)),
+            app: App::new(Rng::new(plan.seed, 7), plan.pushes.len()),
             net: Rng::new(plan.seed, 6),
             host,
         };
@@ -189,12 +193,17 @@ impl<'p> World<'p> {
                 break;
             }
         }
+        // The gauges are shown at ticks.
+        for engine in 0..self.engines.len() {
+            self.input(engine, Scope::Root, Input::Tick);
+        }
         self.checks.at_the_end(
             &self.pushes,
             &self.engines,
             &self.nodes,
             &self.store,
             &self.api,
+            &self.app,
         );
     }
 
@@ -475,6 +484,9 @@ impl<'p> World<'p> {
             life: place.lives,
         };
         let node_life = *life;
+        // One name for all engines of a VM: the newest is woken.
+        let mailbox = *place.mailbox.get_or_insert(Mailbox(number as u32 + 1));
+        let mailbox = self.host.chance(900).then_some(mailbox);
         shared.trouble(Trouble::default());
         let now = self.nodes[node].now(now_ms);
         let Node { shared, chance, .. } = &mut self.nodes[node];
@@ -483,7 +495,7 @@ impl<'p> World<'p> {
             shared,
             random: chance,
         };
-        let engine = Engine::new(self.plan.config.clone(), &mut env);
+        let engine = Engine::new(self.plan.config.clone(), &mut env).with_mailbox(mailbox);
         self.engines.push(Slot {
             name,
             node_life,
@@ -644,28 +656,32 @@ impl<'p> World<'p> {
                 self.respond(who, scope, stream.0 as usize, response);
             }
             Effect::Call { call, request } => return self.call(who, scope, call, request),
-            Effect::Wake => {
-                let name = self.engines[who].name;
-                let lossy = self.faults.has(Fault::Wakes);
-                // The newest engine of a worker alone is woken.
-                if self.engines[who].draining || (lossy && self.host.chance(400)) {
-                    self.note(Note::LostWake { who: name });
-                } else {
-                    let late = lossy && self.host.chance(300);
-                    let ms = if late {
-                        self.host.below(400)
-                    } else {
-                        self.host.below(3)
-                    };
-                    self.queue.after(ms, Event::Wake(who));
+            Effect::Wake => self.wake(who),
+            Effect::WakeOther(mailbox) => {
+                let node = usize::from(self.engines[who].name.node);
+                let mut workers = self.nodes[node].workers.iter();
+                let woken = workers.find(|worker| worker.mailbox == Some(mailbox));
+                if let Some(engine) = woken.and_then(|worker| worker.serves) {
+                    self.wake(engine);
                 }
             }
-            // Mailboxes are not modelled: without one an engine is woken by its ticks.
-            Effect::WakeOther(_) => {}
             Effect::Count(metric) => self.engines[who].meter.count(metric),
             Effect::Log { .. } => {}
         }
         None
+    }
+
+    /// A root is to be called soon; the newest engine of a worker alone can be.
+    fn wake(&mut self, who: usize) {
+        let name = self.engines[who].name;
+        let lossy = self.faults.has(Fault::Wakes);
+        if self.engines[who].draining || (lossy && self.host.chance(400)) {
+            self.note(Note::LostWake { who: name });
+        } else {
+            let late = lossy && self.host.chance(300);
+            let ms = self.host.below(if late { 400 } else { 3 });
+            self.queue.after(ms, Event::Wake(who));
+        }
     }
 
     fn respond(
@@ -700,6 +716,9 @@ impl<'p> World<'p> {
             now_ms,
             unrecorded: self.nodes[node].shared.unrecorded() > 0,
             stored: self.store.has(&self.plan.pushes[push].id),
+            moved: (self.store.ledger.entry(&self.plan.pushes[push].id))
+                .is_some_and(|entry| entry.moved),
+            is_sent: self.store.ledger.is_sent(&self.plan.pushes[push].id),
         });
         if !known {
             return;
@@ -731,6 +750,7 @@ impl<'p> World<'p> {
             scope,
             call,
             &request,
+            &self.store,
             &self.api,
             now_ms,
         );
@@ -738,11 +758,12 @@ impl<'p> World<'p> {
             self.note(Note::HostRefused { by: name, what });
             let slot = &mut self.engines[who];
             self.checks
-                .on_return(who, slot, call, &CallOutcome::Refused, "", b"", now_ms);
+                .on_return(who, slot, call, &CallOutcome::Refused, "", now_ms);
             return Some(call);
         }
         let course = match call {
             Call::Store => self.store.course(&request.body, self.faults, now_ms),
+            Call::App(_) => self.app.course(request.timeout_ms, self.faults),
             _ => self.api.course(self.faults),
         };
         let number = self.calls.len();
@@ -760,6 +781,7 @@ impl<'p> World<'p> {
             body: request.body,
             began_ms: now_ms,
             course,
+            handed: Vec::new(),
             answer: None,
         });
         if let Some(ms) = course.effect_ms {
@@ -779,12 +801,27 @@ impl<'p> World<'p> {
             }
             let events: Vec<_> =
                 serde_json::from_slice(&call.body).expect("checked when it was called");
-            let taken = self.store.take(&events);
+            let taken = self.store.take(&events, now_ms);
             self.calls[number].answer = Some(taken.answer);
+            if self.calls[number].began_ms + self.calls[number].course.return_ms <= now_ms {
+                // Its caller has not waited for it.
+                let all = self.plan.pushes.iter().zip(&mut self.pushes);
+                all.filter(|(push, _)| taken.handed.contains(&push.id))
+                    .for_each(|(_, progress)| progress.handed_in_vain = true);
+            } else {
+                self.calls[number].handed = taken.handed;
+            }
             self.note(Note::Committed {
                 call: number,
                 new: taken.new,
                 known: taken.known,
+            });
+        } else if let weir_engine::Call::App(_) = call.call {
+            call.answer = Some(self.app.take(self.plan, &call.body));
+            self.note(Note::Committed {
+                call: number,
+                new: 1,
+                known: 0,
             });
         } else {
             let (answer, users) =
@@ -808,11 +845,14 @@ impl<'p> World<'p> {
             return;
         }
         let to = self.engines[engine].name;
+        let now_ms = self.now();
+        for id in std::mem::take(&mut self.calls[number].handed) {
+            self.handed(engine, &id);
+        }
         if self.engines[engine].engine.is_none() {
             return;
         }
         self.engines[engine].calls.remove(&call);
-        let now_ms = self.now();
         let InFlight {
             began_ms,
             course,
@@ -833,6 +873,14 @@ impl<'p> World<'p> {
                     body,
                 },
             ),
+            (End::Malformed, _) => (
+                200,
+                CallOutcome::Answer {
+                    status: 200,
+                    retry_after_s: None,
+                    body: b"<html>no",
+                },
+            ),
             (End::Status(status, retry_after_s), _) => (
                 status,
                 CallOutcome::Answer {
@@ -850,17 +898,34 @@ impl<'p> World<'p> {
             what,
             status,
         });
-        let InFlight { path, body, .. } = &self.calls[number];
+        let InFlight { path, .. } = &self.calls[number];
         self.checks.on_return(
             engine,
             &mut self.engines[engine],
             call,
             &outcome,
             path,
-            body,
             now_ms,
         );
         self.input(engine, Scope::Root, Input::CallDone { call, outcome });
+    }
+
+    /// An engine is handed the reply to a push: if no attempt waits for it there by now, nobody gets it.
+    fn handed(&mut self, engine: usize, id: &str) {
+        let number = self.plan.pushes.iter().position(|push| push.id == id);
+        let Some(number) = number else { return };
+        let slot = &self.engines[engine];
+        let (node, life, now_ms) = (slot.name.node, slot.node_life, self.now());
+        let engines = self.engines.iter().filter(|other| {
+            (other.name.node, other.node_life) == (node, life) && other.engine.is_some()
+        });
+        let awaited = engines.flat_map(|slot| &slot.held).any(|request| {
+            let request = &self.requests[*request];
+            request.push == number && now_ms <= request.arrived_ms + DEADLINE_MS
+        });
+        if !awaited {
+            self.pushes[number].handed_in_vain = true;
+        }
     }
 
     // ── What goes wrong ────────────────────────────────────────────────────────────────────────────────────────────
@@ -927,6 +992,7 @@ impl<'p> World<'p> {
         let mut engines = std::mem::take(&mut place.draining);
         engines.extend(place.serves.take());
         place.stalled_until_ms = 0;
+        place.mailbox = None;
         for engine in engines {
             let who = self.engines[engine].name;
             self.note(Note::Crashed { who });

@@ -23,20 +23,9 @@ const MAX_BYTES: usize = 500_000;
 
 /// Builds the plugin and writes the finished module.
 pub(crate) fn build(layout: &Layout) -> Result<()> {
-    build_as(layout, &[], &layout.wasm())
-}
-
-/// Builds the module for tests that crash VMs, and then the one to ship.
-pub(crate) fn build_for_tests(layout: &Layout) -> Result<()> {
-    build_as(layout, &["trap"], &layout.wasm_with_trap())?;
-    build(layout)
-}
-
-fn build_as(layout: &Layout, features: &[&str], path: &Path) -> Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    say::timed(&name, || {
+    say::timed("weir.wasm", || {
         cargo::ensure_wasm_target(layout)?;
-        compile(layout, features)?;
+        compile(layout)?;
         let compiled = layout
             .target()
             .join(WASM_TARGET)
@@ -49,19 +38,19 @@ fn build_as(layout: &Layout, features: &[&str], path: &Path) -> Result<()> {
             finished.len()
         );
         // Renamed into place: an Envoy that is running may be reading the old one.
-        let beside = path.with_extension("new");
+        let beside = layout.target().join("weir.wasm.new");
         fs::write(&beside, &finished)?;
-        fs::rename(&beside, path)?;
+        fs::rename(&beside, layout.wasm())?;
         say::note(&format!(
             "{}: {} bytes of at most {MAX_BYTES}",
-            path.display(),
+            layout.wasm().display(),
             finished.len()
         ));
         Ok(())
     })
 }
 
-fn compile(layout: &Layout, features: &[&str]) -> Result<()> {
+fn compile(layout: &Layout) -> Result<()> {
     // Panic messages carry source paths into Envoy's log; none of them is to name the build machine.
     let home = |variable: &str, below: &str| {
         std::env::var(variable)
@@ -92,8 +81,6 @@ fn compile(layout: &Layout, features: &[&str]) -> Result<()> {
                 WASM_TARGET,
                 "--package",
                 "weir-plugin",
-                "--features",
-                &features.join(","),
             ])
             .env_remove("RUSTFLAGS")
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")),
