@@ -4,10 +4,11 @@
 //! the store is not the limit. Events are counted by the store itself.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use weir_testbed::process::wait_until;
 use weir_testbed::programs::Store;
 
 use crate::Options;
@@ -28,6 +29,9 @@ const ROUNDS: usize = 3;
 /// What is to be reached.
 const PUSHES_PER_COMMIT: f64 = 20.0;
 const P99_MS: f64 = 50.0;
+const AGAINST_AT_ONCE: f64 = 0.5;
+/// How long the store may take for what `at_once` left to it.
+const SETTLE: Duration = Duration::from_secs(60);
 
 /// The store's own counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +93,16 @@ pub(crate) fn run(
         store.address(),
     )?;
     let store_pid = store.process().pid();
-    let mut slice = |count: usize, pace| slice(&edge, (&store, store_pid), maker, count, pace);
+    let at_once_edge = ground.weir(
+        &module,
+        Mode::Plain,
+        Ack::AtOnce,
+        Load::AsIs,
+        store.address(),
+    )?;
+    let slice = |maker: &mut Maker, count: usize, pace| {
+        slice(&edge, (&store, store_pid), maker, count, pace)
+    };
 
     let steady = if options.quick {
         options.pushes
@@ -97,12 +110,13 @@ pub(crate) fn run(
         RATE as usize * STEADY_S
     };
     report::progress("after_store: warming up");
-    slice(options.pushes.div_ceil(4), Pace::Saturating)?;
-    let (mut saturated, mut at_rate) = (Vec::new(), Vec::new());
+    slice(maker, options.pushes.div_ceil(4), Pace::Saturating)?;
+    let (mut saturated, mut at_rate, mut unwaiting) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS.min(options.rounds) {
         report::progress(&format!("after_store: round {round}"));
-        saturated.push(slice(options.pushes, Pace::Saturating)?);
-        at_rate.push(slice(steady, Pace::PerSecond(RATE))?);
+        saturated.push(slice(maker, options.pushes, Pace::Saturating)?);
+        at_rate.push(slice(maker, steady, Pace::PerSecond(RATE))?);
+        unwaiting.push(at_once(&at_once_edge, &store, maker, options.pushes)?);
     }
     store.stop().context("the store did not end in order")?;
 
@@ -110,8 +124,16 @@ pub(crate) fn run(
         "what": "Weir, plain mode, distinct pushes, ack after_store, weir-store on SQLite (synchronous=FULL)",
         "saturated": summary(&saturated),
         "steady": summary(&at_rate),
+        "at_once_per_second": median(unwaiting.iter().copied()),
     });
+    let against_at_once =
+        median(saturated.iter().map(Slice::per_second)) / median(unwaiting.iter().copied());
     let figures = vec![
+        Figure::at_least(
+            "after_store / at_once, the same store, saturated: pushes/s",
+            against_at_once,
+            AGAINST_AT_ONCE,
+        ),
         Figure::at_least(
             "after_store, saturated: pushes per commit",
             median(saturated.iter().map(|slice| slice.per_commit)),
@@ -160,6 +182,18 @@ fn slice(
         cpu: cpu.0,
         store_cpu: cpu.1,
     })
+}
+
+/// The same pushes, answered before they are stored: pushes per second, until the store has all of them.
+fn at_once(edge: &Edge, store: &Store, maker: &mut Maker, count: usize) -> Result<f64> {
+    let requests = Rc::new(maker.distinct(Mode::Plain, count, Expected::Reply(Mode::Plain)));
+    let wanted = Counts::of(store)?.created + count as u64;
+    let started = Instant::now();
+    load::send(edge.address, &requests, CONNECTIONS, Pace::Saturating).context("at_once")?;
+    wait_until("the store has all events", SETTLE, || {
+        Ok((Counts::of(store)?.created >= wanted).then_some(()))
+    })?;
+    Ok(count as f64 / started.elapsed().as_secs_f64())
 }
 
 fn summary(slices: &[Slice]) -> Value {

@@ -7,6 +7,7 @@ use weir_testbed::layout::Layout;
 use crate::Options;
 use crate::after_store;
 use crate::edge::{Edge, Ground};
+use crate::overload;
 use crate::pushes::Maker;
 use crate::report::{self, Figure, median};
 use crate::scenarios::{SCENARIOS, Scenario, Slice};
@@ -78,7 +79,7 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
     let names: Vec<&str> = SCENARIOS
         .iter()
         .map(|scenario| scenario.name)
-        .chain([after_store::NAME])
+        .chain([after_store::NAME, overload::NAME])
         .collect();
     for name in &options.only {
         ensure!(
@@ -134,6 +135,13 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
         figures.extend(further);
         store = section;
     }
+    let mut overloaded = Value::Null;
+    if chosen(overload::NAME) {
+        let (section, further) = overload::run(&ground, options, &mut maker)?;
+        overload::print(&section);
+        figures.extend(further);
+        overloaded = section;
+    }
     report::print_figures(&figures);
     report::write(
         &options.report(layout),
@@ -145,6 +153,7 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
             "connections": options.connections,
             "scenarios": scenarios,
             "after_store": store,
+            "overload": overloaded,
             "figures": figures,
         }),
     )

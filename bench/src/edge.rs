@@ -40,6 +40,8 @@ pub(crate) enum Load {
     Rules(usize),
     /// So many accounts; the pushes are for one in the middle.
     Accounts(usize),
+    /// As it is, but no more pushes held and events kept than this.
+    Held(u32),
 }
 
 /// What every edge stands on.
@@ -226,6 +228,11 @@ fn configure(plugin: &mut Value, mode: Mode, ack: Ack) {
 fn fill(plugin: &mut Value, load: Load) {
     match load {
         Load::AsIs => {}
+        Load::Held(count) => {
+            plugin["limits"]["parked_max"] = count.into();
+            plugin["limits"]["outbox_max_events"] = count.into();
+            plugin["limits"]["batch_max_events"] = 50.into();
+        }
         Load::Rules(count) => {
             let rules = &mut plugin["accounts"][0]["rules"];
             let answer = (rules.as_array().into_iter().flatten())

@@ -11,6 +11,7 @@
 //! | [`compare`]   | the rounds, and what the figures are held against |
 //! | [`memory`]    | a million pushes, with the memory along the way |
 //! | [`after_store`] | Weir with the real store: group commit, latency at a steady rate |
+//! | [`overload`] | four times as many pushes as the store takes |
 //! | [`edge`]      | Envoy in each variant, from the repository's `envoy.yaml` |
 //! | [`native`]    | the native server that Weir is compared with |
 //! | [`pushes`]    | requests made ahead, and what their answers must be |
@@ -29,6 +30,7 @@ mod edge;
 mod load;
 mod memory;
 mod native;
+mod overload;
 mod pushes;
 mod report;
 mod scenarios;

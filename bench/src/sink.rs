@@ -56,6 +56,18 @@ impl Sink {
     /// # Errors
     /// No port, no thread.
     pub(crate) fn start() -> Result<Self> {
+        Self::with(None)
+    }
+
+    /// One that takes so many events a second, and answers a batch when its time is over.
+    ///
+    /// # Errors
+    /// No port, no thread.
+    pub(crate) fn slow(per_second: u32) -> Result<Self> {
+        Self::with(Some(per_second))
+    }
+
+    fn with(per_second: Option<u32>) -> Result<Self> {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
         listener.set_nonblocking(true)?;
         let sink = Self {
@@ -68,7 +80,7 @@ impl Sink {
             .build()?;
         thread::Builder::new()
             .name("sink".into())
-            .spawn(move || runtime.block_on(serve(listener, ledger)))?;
+            .spawn(move || runtime.block_on(serve(listener, ledger, per_second)))?;
         Ok(sink)
     }
 
@@ -116,13 +128,17 @@ fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
     ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn serve(listener: std::net::TcpListener, ledger: Arc<Mutex<Ledger>>) -> Result<()> {
+async fn serve(
+    listener: std::net::TcpListener,
+    ledger: Arc<Mutex<Ledger>>,
+    per_second: Option<u32>,
+) -> Result<()> {
     let listener = TcpListener::from_std(listener)?;
     loop {
         let (stream, _) = listener.accept().await.context("accepting")?;
         stream.set_nodelay(true)?;
         let ledger = ledger.clone();
-        let service = service_fn(move |request| take(request, ledger.clone()));
+        let service = service_fn(move |request| take(request, ledger.clone(), per_second));
         tokio::spawn(async move {
             // A connection that breaks shows as events that are missing.
             let _ = hyper::server::conn::http1::Builder::new()
@@ -135,15 +151,22 @@ async fn serve(listener: std::net::TcpListener, ledger: Arc<Mutex<Ledger>>) -> R
 async fn take(
     request: Request<Incoming>,
     ledger: Arc<Mutex<Ledger>>,
+    per_second: Option<u32>,
 ) -> Result<Response<Empty<Bytes>>, hyper::Error> {
     let body = request.into_body().collect().await?.to_bytes();
-    lock(&ledger).note(&body);
+    let events = lock(&ledger).note(&body);
+    if let Some(per_second) = per_second {
+        let share = events as f64 / f64::from(per_second.max(1));
+        tokio::time::sleep(Duration::from_secs_f64(share)).await;
+    }
     Ok(Response::new(Empty::new()))
 }
 
 impl Ledger {
-    fn note(&mut self, batch: &[u8]) {
+    /// Counts the events of a batch, and gives how many there are.
+    fn note(&mut self, batch: &[u8]) -> usize {
         const FIELD: &[u8] = br#""MsgId":"#;
+        let before = self.events;
         self.batches += 1;
         for at in memmem::find_iter(batch, FIELD) {
             self.events += 1;
@@ -155,6 +178,7 @@ impl Ledger {
                 None => self.strange += 1,
             }
         }
+        self.events - before
     }
 }
 

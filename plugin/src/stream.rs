@@ -50,6 +50,10 @@ impl Stream {
         let target = target.and_then(|path| String::from_utf8(path).ok());
         let target = target.unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        #[cfg(all(feature = "trap", target_arch = "wasm32"))]
+        if path == "/weir-test/trap" {
+            core::arch::wasm32::unreachable();
+        }
         let route = worker.config().route(path)?;
         // What has a body is a push, whatever it calls itself: the signature decides, and the name costs a hostcall.
         let method = if end_of_stream {

@@ -50,6 +50,12 @@ impl Layout {
         self.target.join("weir.wasm")
     }
 
+    /// The same with a path that crashes a VM, for tests.
+    #[must_use]
+    pub fn wasm_with_trap(&self) -> PathBuf {
+        self.target.join("weir-trap.wasm")
+    }
+
     /// The module, which must exist.
     ///
     /// # Errors

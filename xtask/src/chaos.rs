@@ -24,7 +24,7 @@ pub(crate) fn rounds(arguments: &[String]) -> Result<u64> {
 
 /// Builds the parts and lets it loose.
 pub(crate) fn chaos(layout: &Layout, rounds: u64) -> Result<()> {
-    wasm::build(layout)?;
+    wasm::build_for_tests(layout)?;
     say::timed("programs", || {
         cargo::build_programs(layout, "release", &["weir-store", "weir-host-tests"])
     })?;

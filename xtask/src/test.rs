@@ -50,7 +50,7 @@ impl Options {
 /// Builds what the tests need and runs all of them.
 pub(crate) fn test(layout: &Layout, options: &Options) -> Result<()> {
     options.allowed(std::env::var("CI").is_ok_and(|value| value == "true"))?;
-    wasm::build(layout)?;
+    wasm::build_for_tests(layout)?;
     // One build for everything: with the programs built apart, shared dependencies would be compiled twice, because
     // each set of packages asks for its own set of their features.
     let tests = || {

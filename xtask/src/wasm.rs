@@ -23,9 +23,20 @@ const MAX_BYTES: usize = 500_000;
 
 /// Builds the plugin and writes the finished module.
 pub(crate) fn build(layout: &Layout) -> Result<()> {
-    say::timed("weir.wasm", || {
+    build_as(layout, &[], &layout.wasm())
+}
+
+/// Builds the module for tests that crash VMs, and then the one to ship.
+pub(crate) fn build_for_tests(layout: &Layout) -> Result<()> {
+    build_as(layout, &["trap"], &layout.wasm_with_trap())?;
+    build(layout)
+}
+
+fn build_as(layout: &Layout, features: &[&str], path: &Path) -> Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    say::timed(&name, || {
         cargo::ensure_wasm_target(layout)?;
-        compile(layout)?;
+        compile(layout, features)?;
         let compiled = layout
             .target()
             .join(WASM_TARGET)
@@ -38,19 +49,19 @@ pub(crate) fn build(layout: &Layout) -> Result<()> {
             finished.len()
         );
         // Renamed into place: an Envoy that is running may be reading the old one.
-        let beside = layout.target().join("weir.wasm.new");
+        let beside = path.with_extension("new");
         fs::write(&beside, &finished)?;
-        fs::rename(&beside, layout.wasm())?;
+        fs::rename(&beside, path)?;
         say::note(&format!(
             "{}: {} bytes of at most {MAX_BYTES}",
-            layout.wasm().display(),
+            path.display(),
             finished.len()
         ));
         Ok(())
     })
 }
 
-fn compile(layout: &Layout) -> Result<()> {
+fn compile(layout: &Layout, features: &[&str]) -> Result<()> {
     // Panic messages carry source paths into Envoy's log; none of them is to name the build machine.
     let home = |variable: &str, below: &str| {
         std::env::var(variable)
@@ -81,6 +92,8 @@ fn compile(layout: &Layout) -> Result<()> {
                 WASM_TARGET,
                 "--package",
                 "weir-plugin",
+                "--features",
+                &features.join(","),
             ])
             .env_remove("RUSTFLAGS")
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")),

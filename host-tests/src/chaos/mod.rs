@@ -1,12 +1,13 @@
 //! Real processes, real kills: Envoy with two workers, the store, an application, and WeChat that goes on sending.
 //!
-//! A round kills a part with `kill -9`, or lets it stand still, for up to two seconds, and makes it good again. Pushes come
+//! A round kills a part with `kill -9`, or lets it stand still, for up to two seconds, and makes it good again; or it crashes one
+//! of Envoy's VMs, or replaces the filter's configuration or its module (ECDS by file). Pushes come
 //! all the while at a steady rate, half of them for the application; one in eight is sent twice at the same time. WeChat's
 //! patience is a fifth of the real one (three attempts of 1 s), and so is the reply's deadline, so that every round meets every
 //! stage of a push. In the end what WeChat got is held against what the store, the application and the API have:
 //! nothing acknowledged is missing, nothing is doubled, nobody was told two things.
 //!
-//! Envoy is killed only when its outboxes are empty: what is answered at the last attempt while the store is down lives in
+//! Envoy is killed, and a VM crashed, only when the outboxes are empty: what is answered at the last attempt while the store is down lives in
 //! one process's memory until the store is back, and that is documented.
 
 mod app;
@@ -43,6 +44,18 @@ const DEADLINE_MS: u64 = 900;
 const PAUSE: Duration = Duration::from_millis(25);
 /// One push in so many comes twice at once.
 const TWINS: u64 = 8;
+/// What may happen in a round, each as likely.
+const HARMS: [(Part, Harm); 9] = [
+    (Part::Store, Harm::Kill),
+    (Part::Store, Harm::Stall),
+    (Part::App, Harm::Kill),
+    (Part::App, Harm::Stall),
+    (Part::Envoy, Harm::Kill),
+    (Part::Envoy, Harm::Stall),
+    (Part::Envoy, Harm::Trap),
+    (Part::Envoy, Harm::Reconfigure),
+    (Part::Envoy, Harm::NewCode),
+];
 /// What the rule says when the application fails.
 const OTHERWISE: &str = "later";
 /// How long everything may take to come to rest.
@@ -94,6 +107,7 @@ pub async fn chaos(
         envoy: binary,
         store: layout.built_program("weir-store", profile)?,
         app: layout.built_program("weir-chaos", profile)?,
+        modules: [layout.wasm_with_trap(), layout.built_wasm()?],
     };
 
     let mut bootstrap = Bootstrap::read(&layout.envoy_yaml())?;
@@ -113,7 +127,7 @@ pub async fn chaos(
     bootstrap
         .endpoint(WECHAT_API, api.addr())?
         .trusted_ca(WECHAT_API, &ca)?
-        .wasm_file(&layout.built_wasm()?)?
+        .wasm_file(&programs.modules[0])?
         .plugin(configure)?;
     add_cluster(&mut bootstrap)?;
     let mut parts =
@@ -133,10 +147,9 @@ pub async fn chaos(
         ..Verdict::default()
     };
     for round in 1..=rounds {
-        let part = [Part::Store, Part::App, Part::Envoy][rng.usize(..3)];
-        let harm = [Harm::Kill, Harm::Stall][rng.usize(..2)];
+        let (part, harm) = HARMS[rng.usize(..HARMS.len())];
         tokio::time::sleep(Duration::from_millis(rng.u64(200..1_500))).await;
-        if (part, harm) == (Part::Envoy, Harm::Kill) {
+        if part == Part::Envoy && matches!(harm, Harm::Kill | Harm::Trap) {
             empty(&parts)
                 .await
                 .with_context(|| format!("round {round}"))?;
@@ -273,35 +286,36 @@ async fn one(sender: &Sender, api: &Server, number: u64) -> Sent {
 
 /// Waits until no worker has an event that the store has not.
 async fn empty(parts: &Parts) -> Result<()> {
-    until("the outboxes are empty", || {
-        Ok(parts.metric("weir.outbox_events")? == 0)
-    })
-    .await
+    settled("the outboxes are empty", parts, &["weir.outbox_events"], 5).await
 }
 
 /// Waits until no worker has anything left to do.
 async fn rest(parts: &Parts) -> Result<()> {
-    until("everything is at rest", || {
-        Ok(parts.metric("weir.forwards")? == 0 && parts.metric("weir.outbox_events")? == 0)
-    })
-    .await
+    let gauges = ["weir.outbox_events", "weir.forwards", "weir.parked"];
+    // A late reply waits 8 s for an attempt.
+    settled("everything is at rest", parts, &gauges, 120).await
 }
 
-async fn until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+/// Waits until the gauges are at 0 twice in a row, since a figure is told a moment after it changed. What a VM had
+/// counted when it crashed is never taken back: after a crash they need only stand still for so many looks.
+async fn settled(what: &str, parts: &Parts, gauges: &[&str], looks: u32) -> Result<()> {
+    const LOOK: Duration = Duration::from_millis(100);
     let end = tokio::time::Instant::now() + REST;
-    // Twice in a row: a figure is told a moment after it changed.
-    let mut times = 0;
-    while times < 2 {
-        times = if block_in_place(&mut holds)? {
-            times + 1
-        } else {
-            0
-        };
+    let (mut zeros, mut still, mut last) = (0, 0, Vec::new());
+    while zeros < 2 && !(parts.has_crashed() && still >= looks) {
+        let figures = block_in_place(|| {
+            let figures = gauges.iter().map(|gauge| parts.metric(gauge));
+            figures.collect::<Result<Vec<_>>>()
+        })?;
+        let at_zero = figures.iter().all(|figure| *figure == 0);
+        zeros = if at_zero { zeros + 1 } else { 0 };
+        still = if figures == last { still + 1 } else { 0 };
         anyhow::ensure!(
             tokio::time::Instant::now() < end,
-            "not within {REST:?}: {what}"
+            "not within {REST:?}: {what}: {gauges:?} are {figures:?}"
         );
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        last = figures;
+        tokio::time::sleep(LOOK).await;
     }
     Ok(())
 }

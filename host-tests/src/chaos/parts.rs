@@ -1,13 +1,14 @@
 //! The processes that are killed, and how.
 
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use weir_sim::Account;
-use weir_testbed::bootstrap::Bootstrap;
+use weir_testbed::bootstrap::{Bootstrap, FilterFile};
 use weir_testbed::envoy::{self, Envoy, Options};
 use weir_testbed::process::Process;
 
@@ -32,6 +33,12 @@ pub(super) enum Harm {
     Kill,
     /// `kill -STOP`, and `-CONT` a while later.
     Stall,
+    /// One of Envoy's VMs crashes.
+    Trap,
+    /// Envoy is given another configuration of the filter.
+    Reconfigure,
+    /// Envoy is given another module.
+    NewCode,
 }
 
 /// What they run.
@@ -39,6 +46,8 @@ pub(super) struct Programs {
     pub(super) envoy: envoy::Binary,
     pub(super) store: PathBuf,
     pub(super) app: PathBuf,
+    /// With the path that crashes a VM, and without.
+    pub(super) modules: [PathBuf; 2],
 }
 
 /// All of them, at addresses that stay.
@@ -46,6 +55,11 @@ pub(super) struct Parts {
     dir: PathBuf,
     programs: Programs,
     bootstrap: Bootstrap,
+    /// The filter, as Envoy reads it from a file.
+    filter: FilterFile,
+    updates: u64,
+    /// A VM has crashed since Envoy was started.
+    crashed: bool,
     environment: Vec<(String, String)>,
     database: String,
     store: Option<Process>,
@@ -74,6 +88,7 @@ impl Parts {
             .endpoint("app", app.address)?
             .bind_to_any_loopback_port()?
             .listener(weir_testbed::bootstrap::LISTENER, push_address)?;
+        let filter = bootstrap.deliver_filter_by_file(&dir.join("filter.json"))?;
         let environment = [
             ("WEIR_DEMO_TOKEN", &account.token),
             ("WEIR_DEMO_AES_KEY", &account.encoding_aes_key),
@@ -85,6 +100,9 @@ impl Parts {
             dir,
             programs,
             bootstrap,
+            filter,
+            updates: 0,
+            crashed: false,
             environment,
             database,
             store: Some(store.0),
@@ -104,9 +122,35 @@ impl Parts {
         Ok(envoy.stats()?.weir(prefix))
     }
 
-    /// Kills a part, or makes it stand still.
+    /// Whether gauges may have stood still with what a crashed VM had counted.
+    pub(super) fn has_crashed(&self) -> bool {
+        self.crashed
+    }
+
+    /// Kills a part, makes it stand still, or what else there is.
     pub(super) fn harm(&mut self, part: Part, harm: Harm) -> Result<()> {
         match harm {
+            Harm::Trap => {
+                self.crashed = true;
+                trap(self.push_address)
+            }
+            Harm::Reconfigure => {
+                self.updates += 1;
+                let name = format!("update {}", self.updates);
+                self.filter
+                    .plugin(|plugin| plugin["accounts"][0]["rules"][1]["name"] = name.into())?
+                    .publish()
+            }
+            Harm::NewCode => {
+                self.updates += 1;
+                let [with_trap, shipped] = &self.programs.modules;
+                let module = if self.updates.is_multiple_of(2) {
+                    with_trap
+                } else {
+                    shipped
+                };
+                self.filter.wasm_file(module)?.publish()
+            }
             Harm::Stall => signal(self.pid(part)?, "-STOP"),
             Harm::Kill => {
                 signal(self.pid(part)?, "-KILL")?;
@@ -126,6 +170,7 @@ impl Parts {
         match harm {
             Harm::Stall => signal(self.pid(part)?, "-CONT"),
             Harm::Kill => self.up(part),
+            Harm::Trap | Harm::Reconfigure | Harm::NewCode => Ok(()),
         }
     }
 
@@ -149,6 +194,7 @@ impl Parts {
                     ..Options::default()
                 };
                 let (binary, dir) = (&self.programs.envoy, &self.dir);
+                self.crashed = false;
                 self.envoy = Some(Envoy::start(binary, &self.bootstrap, dir, &options)?);
             }
         }
@@ -187,6 +233,17 @@ fn start_store(
 fn free_port() -> Result<SocketAddr> {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
     Ok(listener.local_addr()?)
+}
+
+/// Crashes the VM of the worker that gets the connection, if its module is one that can.
+fn trap(address: SocketAddr) -> Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(START_LIMIT))?;
+    stream.write_all(b"GET /weir-test/trap HTTP/1.1\r\nhost: weir\r\nconnection: close\r\n\r\n")?;
+    // Whatever it says: 503 of the crash, 404 of the module that ships.
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(())
 }
 
 fn signal(pid: u32, signal: &str) -> Result<()> {
