@@ -1,9 +1,10 @@
-//! `weir-chaos sqlite|postgres ROUNDS [SEED]`: kills and stalls, and what came of them. `weir-chaos app …` is a part of it.
+//! `weir-chaos sqlite|postgres ROUNDS [SEED]`: kills and stalls, and what came of them. `weir-chaos late RUNS FASTER`: an
+//! application that takes its time. `weir-chaos app …` is a part of both.
 
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use weir_host_tests::chaos::{Database, chaos, serve};
+use weir_host_tests::chaos::{Database, chaos, late, serve};
 
 fn main() -> ExitCode {
     match run() {
@@ -25,9 +26,16 @@ fn run() -> Result<()> {
         ["app", listen, file] => {
             return runtime.block_on(serve(listen.parse()?, file.into()));
         }
+        ["late", runs, faster] => {
+            let (runs, faster) = (runs.parse()?, faster.parse()?);
+            let verdict = runtime
+                .block_on(async move { tokio::spawn(late(runs, faster, "release")).await })??;
+            print!("{}", verdict.context("Envoy is left out")?);
+            return Ok(());
+        }
         [database, rounds] => (database, rounds, "1"),
         [database, rounds, seed] => (database, rounds, seed),
-        _ => bail!("usage: weir-chaos sqlite|postgres ROUNDS [SEED]"),
+        _ => bail!("usage: weir-chaos sqlite|postgres ROUNDS [SEED] | late RUNS FASTER"),
     };
     let database = match database {
         "sqlite" => Database::Sqlite,

@@ -105,8 +105,8 @@ impl Verdict {
             self.doubled.push(format!("{name} was answered twice"));
         }
         let right = |text: &str| match asked {
-            false => text == super::by_rule(&push.content),
-            true => text == app::answer(&push.content) || text == super::OTHERWISE,
+            false => text == super::scene::by_rule(&push.content),
+            true => text == app::answer(&push.content) || text == super::scene::OTHERWISE,
         };
         let all_right = texts.iter().chain(sends).all(|text| right(text));
         if texts.len() > 1 || !all_right || push.unreadable {
