@@ -3,6 +3,7 @@
 //! ```text
 //!   Sender (weir-sim) ──push──▶ Gateway: weir.wasm in Envoy │ in the wasmtime host ──▶ weir-store, SQLite
 //!                                                                                  ──▶ weir-sim api, TLS
+//!                                                                                  ──▶ weir-sim app
 //! ```
 //!
 //! A scenario is written once, against [`World`] and [`Gateway`], and says only what WeChat, the store and the API see,

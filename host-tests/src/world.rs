@@ -1,4 +1,4 @@
-//! One scenario's surroundings: an account, WeChat's API, a store, and a gateway between them.
+//! One scenario's surroundings: an account, WeChat's API, a store, an application, and a gateway between them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,11 +9,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::task::block_in_place;
 use weir_sim::api::{self, Server, TlsOptions};
+use weir_sim::app::App;
 use weir_sim::http::{self, Request, Target};
 use weir_sim::wechat::{Mode, ids};
 use weir_sim::{Account, Sender};
 use weir_store_api::read::{Message, Page, UserDetail};
-use weir_testbed::bootstrap::{Bootstrap, STORE, WECHAT_API};
+use weir_testbed::bootstrap::{APP, Bootstrap, STORE, WECHAT_API};
 use weir_testbed::layout::Layout;
 use weir_testbed::programs::Store;
 
@@ -74,6 +75,7 @@ pub struct World<G> {
     pub account: Account,
     // Ended in this order after the gateway.
     api: Server,
+    app: App,
     store: Option<Store>,
     store_address: SocketAddr,
     store_program: PathBuf,
@@ -107,6 +109,9 @@ impl<G: Gateway> World<G> {
         })
         .await
         .context("WeChat's API")?;
+        let app = App::start(([127, 0, 0, 1], 0).into())
+            .await
+            .context("the application")?;
         let store_program = layout.built_program("weir-store", "debug")?;
         let store =
             block_in_place(|| Store::start(&store_program, &dir, ([127, 0, 0, 1], 0).into()))?;
@@ -114,6 +119,7 @@ impl<G: Gateway> World<G> {
 
         bootstrap
             .endpoint(STORE, store_address)?
+            .endpoint(APP, app.address())?
             .endpoint(WECHAT_API, api.addr())?
             .trusted_ca(WECHAT_API, &ca)?
             .wasm_file(&layout.built_wasm()?)?;
@@ -140,6 +146,7 @@ impl<G: Gateway> World<G> {
             gateway,
             account,
             api,
+            app,
             store: Some(store),
             store_address,
             store_program,
@@ -172,6 +179,17 @@ impl<G: Gateway> World<G> {
     #[must_use]
     pub fn api(&self) -> &api::World {
         self.api.world()
+    }
+
+    /// The application that rules may forward pushes to, to look at and to act upon.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// The same, to end it and to start it again.
+    pub fn app_mut(&mut self) -> &mut App {
+        &mut self.app
     }
 
     /// Ends the store. What it has stored stays on disk.

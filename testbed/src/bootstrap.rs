@@ -20,6 +20,8 @@ pub const FILTER: &str = "weir";
 pub const LISTENER: &str = "weir_push";
 /// The cluster of the store.
 pub const STORE: &str = "weir_store";
+/// The cluster of the application that rules forward pushes to.
+pub const APP: &str = "app";
 /// The cluster of WeChat's API.
 pub const WECHAT_API: &str = "wechat_api";
 

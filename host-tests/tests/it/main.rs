@@ -9,6 +9,7 @@ mod command;
 mod copies;
 mod flood;
 mod follow;
+mod forward;
 mod host_faults;
 mod outage;
 mod refusals;
@@ -67,6 +68,12 @@ scenarios! {
         the_command_tries_a_rule_and_replays_what_was_stored;
     outage:
         while_the_store_is_down_wechat_comes_again_and_nothing_is_lost;
+    forward:
+        an_application_is_asked_with_an_event_and_answers_in_json,
+        a_program_for_wechat_is_asked_as_wechat_asks_and_answers_in_xml,
+        whatever_an_application_does_wrong_the_user_gets_the_other_reply,
+        an_application_may_take_its_time_and_is_called_once,
+        a_reply_that_comes_too_late_is_sent_once;
     tokens:
         a_token_revoked_elsewhere_is_fetched_again_exactly_once;
     updates:
