@@ -236,7 +236,8 @@ Weir asks its host, Envoy, for everything it does. This page says what follows w
 returns: all of ABI 0.2.1, errnos of WASI, and numbers that are neither. It is made from the table that the tests try call by
 call and status by status: change `host-tests/src/host_faults/`, then run `WEIR_REWRITE=1 cargo test -p weir-host-tests page`.
 
-In all cases no VM is lost; what was acknowledged is in the store, and once; and when the fault ends, pushes are served as before.
+In all cases no VM is lost; what was acknowledged is in the store, and once; an application is called once per push at most; and when the
+fault ends, pushes are served as before.
 ";
 
 /// The page, in Markdown.

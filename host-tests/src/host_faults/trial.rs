@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use weir_host::{Fault, Faults, Oddity, Scope};
 use weir_sim::api::{Follow, Profile};
 use weir_sim::http::Target;
@@ -20,6 +20,8 @@ const FASTER: u32 = 5;
 const DEADLINE_MS: u64 = 700;
 /// The text that every text is answered with.
 const REPLY: &str = "We have your message.";
+/// What every text for the application begins with.
+const ASK: &str = "ask ";
 /// How often something is tried that a stall of the machine may spoil.
 const TRIES: usize = 6;
 /// Rounds of pushes until a call is made that not every push causes.
@@ -37,7 +39,8 @@ pub struct Trial {
 struct Sent {
     openid: String,
     exchange: Exchange,
-    expected: String,
+    /// The reply; `None` where it is an application's, and depends on more than the gateway.
+    expected: Option<String>,
     is_follow: bool,
 }
 
@@ -49,6 +52,11 @@ impl Trial {
     pub async fn start(name: &str) -> Result<Self> {
         let plan = Plan::default().plugin(|plugin| {
             plugin["limits"]["reply_deadline_ms"] = DEADLINE_MS.into();
+            plugin["apps"] = json!([{"name": "app", "cluster": "app"}]);
+            if let Some(rules) = plugin["accounts"][0]["rules"].as_array_mut() {
+                let forward = json!({"when": {"pattern": format!("{ASK}*")}, "forward": "app"});
+                rules.insert(0, forward);
+            }
             let mut plain = plugin["accounts"][0].clone();
             plain["name"] = "plain".into();
             plain["path"] = "/wechat/plain".into();
@@ -300,10 +308,13 @@ impl Trial {
         last
     }
 
-    /// A text in either mode and a follow, as WeChat sends them, every attempt to the other worker.
+    /// A text in either mode, one for the application and a follow, as WeChat sends them, every attempt to the other
+    /// worker.
     async fn send(&self) -> Result<Vec<Sent>> {
         let demo = &self.world.account;
-        let [plain, encrypted, follower] = [somebody(), somebody(), somebody()];
+        let [plain, encrypted, asking, follower] = std::array::from_fn(|_| somebody());
+        let question = format!("{ASK}{asking}");
+        let asking = &asking;
         let nickname = Profile {
             nickname: Some("somebody".to_owned()),
             ..Profile::default()
@@ -315,6 +326,7 @@ impl Trial {
         let sent = [
             (&self.plain, Push::text(&self.plain, &plain, "hi"), false),
             (demo, Push::text(demo, &encrypted, "hi"), false),
+            (demo, Push::text(demo, asking, &question), false),
             (demo, Push::subscribe(demo, &follower), true),
         ]
         .map(|(account, push, is_follow)| async move {
@@ -322,8 +334,9 @@ impl Trial {
             let exchange = sender.push(&push).await;
             let openid = push.from_user_name().to_owned();
             let expected = match is_follow {
-                true => format!("Welcome, {openid}"),
-                false => REPLY.to_owned(),
+                true => Some(format!("Welcome, {openid}")),
+                false if openid == *asking => None,
+                false => Some(REPLY.to_owned()),
             };
             Ok(Sent {
                 openid,
@@ -332,10 +345,10 @@ impl Trial {
                 is_follow,
             })
         });
-        let [one, two, three] = sent;
-        let (one, two, three, wrong) = tokio::join!(one, two, three, self.send_wrong());
+        let [one, two, three, four] = sent;
+        let (one, two, three, four, wrong) = tokio::join!(one, two, three, four, self.send_wrong());
         wrong?;
-        [one, two, three].into_iter().collect()
+        [one, two, three, four].into_iter().collect()
     }
 
     /// A push of a stranger's, which is never acknowledged.
@@ -390,6 +403,10 @@ impl Trial {
                 .with_context(|| format!("{:?}", sent.exchange))?;
             }
             ensure!(self.times_kept(sent).await? <= 1, "stored twice");
+            let question = format!("{ASK}{}", sent.openid);
+            let calls = self.world.app().calls().into_iter();
+            let calls = calls.filter(|asked| asked.text().as_deref() == Some(&question));
+            ensure!(calls.count() <= 1, "the application was called twice");
         }
         self.world.counts("weir.outbox_events", 0).await
     }
@@ -454,7 +471,10 @@ impl Sent {
             .iter()
             .map(|attempt| &attempt.outcome)
             .collect();
-        let replied = self.exchange.reply.text() == Some(&self.expected);
+        let Some(expected) = &self.expected else {
+            return Ok(());
+        };
+        let replied = self.exchange.reply.text() == Some(expected);
         let fits = match serving {
             Serving::AsEver | Serving::NotAsked => replied && outcomes == [&Outcome::Answered],
             Serving::AtLast => {

@@ -65,6 +65,7 @@ async fn an_odd_host_does_no_harm() -> Result<()> {
     for &(oddity, _, serving) in ODDITIES {
         trial.be_odd(oddity, serving).await?;
     }
+    assert!(!trial.world().app().calls().is_empty(), "it is asked");
     Ok(())
 }
 
