@@ -116,41 +116,61 @@ impl Scene {
         }))
     }
 
-    /// Waits until no worker has an event that the store has not.
+    /// Waits until the outboxes hold no more than what is on its way at any moment: whatever was answered while the store
+    /// was down is in it by now.
     pub(super) async fn empty(&self) -> Result<()> {
-        self.settled("the outboxes are empty", &["weir.outbox_events"], 5)
-            .await
+        const ON_ITS_WAY: u64 = 30;
+        let mut calm = 0;
+        let gauges = ["weir.outbox_events"];
+        self.until("the outboxes are empty", &gauges, |figures, _| {
+            calm = if figures.iter().all(|events| *events <= ON_ITS_WAY) {
+                calm + 1
+            } else {
+                0
+            };
+            calm == 10
+        })
+        .await
     }
 
-    /// Waits until no worker has anything left to do.
+    /// Waits until no worker has anything left to do. What a VM had counted when it crashed is never taken back: after a
+    /// crash the gauges need only stand still, for longer than a late reply waits for an attempt.
     pub(super) async fn rest(&self) -> Result<()> {
+        let (mut zeros, mut still) = (0, 0);
         let gauges = ["weir.outbox_events", "weir.forwards", "weir.parked"];
-        // A late reply waits 8 s for an attempt.
-        self.settled("everything is at rest", &gauges, 120).await
+        self.until("everything is at rest", &gauges, |figures, last| {
+            let at_zero = figures.iter().all(|figure| *figure == 0);
+            zeros = if at_zero { zeros + 1 } else { 0 };
+            still = if figures == last { still + 1 } else { 0 };
+            zeros == 2 || (self.parts.has_crashed() && still == 120)
+        })
+        .await
     }
 
-    /// Waits until the gauges are at 0 twice in a row, since a figure is told a moment after it changed. What a VM had
-    /// counted when it crashed is never taken back: after a crash they need only stand still for so many looks.
-    async fn settled(&self, what: &str, gauges: &[&str], looks: u32) -> Result<()> {
-        const LOOK: Duration = Duration::from_millis(100);
+    /// Looks at gauges ten times a second until they are as they should be, given those of the look before.
+    async fn until(
+        &self,
+        what: &str,
+        gauges: &[&str],
+        mut are_right: impl FnMut(&[u64], &[u64]) -> bool,
+    ) -> Result<()> {
         let end = tokio::time::Instant::now() + REST;
-        let (mut zeros, mut still, mut last) = (0, 0, Vec::new());
-        while zeros < 2 && !(self.parts.has_crashed() && still >= looks) {
+        let mut last = Vec::new();
+        loop {
             let figures = block_in_place(|| {
                 let figures = gauges.iter().map(|gauge| self.parts.metric(gauge));
                 figures.collect::<Result<Vec<_>>>()
             })?;
-            let at_zero = figures.iter().all(|figure| *figure == 0);
-            zeros = if at_zero { zeros + 1 } else { 0 };
-            still = if figures == last { still + 1 } else { 0 };
+            if are_right(&figures, &last) {
+                return Ok(());
+            }
             anyhow::ensure!(
                 tokio::time::Instant::now() < end,
                 "not within {REST:?}: {what}: {gauges:?} are {figures:?}"
             );
             last = figures;
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        Ok(())
     }
 
     /// What came of all that was sent.
