@@ -43,7 +43,7 @@ fn the_shipped_configuration_is_understood_to_its_last_field() {
         .iter()
         .map(|c| c.name.as_str())
         .collect();
-    assert_eq!(clusters, ["weir_store", "wechat_api"]);
+    assert_eq!(clusters, ["weir_store", "app", "wechat_api"]);
     let tls = loaded.config.clusters[1]
         .tls
         .as_ref()
