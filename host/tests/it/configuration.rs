@@ -44,7 +44,7 @@ fn the_shipped_configuration_is_understood_to_its_last_field() {
         .map(|c| c.name.as_str())
         .collect();
     assert_eq!(clusters, ["weir_store", "app", "wechat_api"]);
-    let tls = loaded.config.clusters[1]
+    let tls = loaded.config.clusters[2]
         .tls
         .as_ref()
         .expect("it speaks TLS");
