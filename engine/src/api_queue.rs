@@ -148,7 +148,10 @@ impl<J> ApiQueue<J> {
             } else {
                 tried.most = jobs.div_ceil(2);
             }
-            if tried.tries < MAX_TRIES && !planted(Bug::ApiNeverRepeated) {
+            if planted(Bug::ApiFailureForgotten) {
+                continue;
+            }
+            if tried.tries < MAX_TRIES {
                 self.waiting.push_front(tried);
             } else {
                 given_up += 1;

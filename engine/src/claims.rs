@@ -33,6 +33,7 @@
 
 use crate::event::EventId;
 use crate::owners::{self, OwnerId};
+use crate::planted::{Bug, planted};
 use crate::shared::{self, SharedData, Write};
 use crate::time::Now;
 
@@ -161,7 +162,11 @@ impl Claims {
         let claims = Self {
             prefix: format!("weir/dedup/{bits}/"),
             bits,
-            retention_ms,
+            retention_ms: if planted(Bug::RetentionTooShort) {
+                1_000
+            } else {
+                retention_ms
+            },
             me,
         };
         for bucket in 0..1u64 << bits {
@@ -184,6 +189,7 @@ impl Claims {
     ) -> Claim {
         self.change(shared, print, |bucket| {
             let state = match start {
+                Start::InFlight if planted(Bug::AnsweredBeforeStored) => State::Answered,
                 Start::InFlight => State::InFlight,
                 Start::Answered => State::Answered,
             };
@@ -277,6 +283,7 @@ impl Claims {
         self.mark(shared, print, |slot| match slot.state {
             State::InFlight | State::Answered => {
                 slot.state = State::InFlight;
+                slot.attempts *= u8::from(!planted(Bug::ReleaseForgetsAttempts));
                 slot.owner = None;
             }
             // That its application may have been called stays known.
@@ -341,6 +348,9 @@ impl Claims {
     /// Takes a reply that nobody got, to send it; from now on attempts get nothing. `false`: somebody got it. `None`: that
     /// could not be recorded, so an attempt may still get it.
     pub fn send(&self, shared: &dyn SharedData, print: Fingerprint) -> Option<bool> {
+        if planted(Bug::SendWithoutSwap) {
+            return Some(true);
+        }
         self.own(shared, print, |slot| {
             // Calling: that it is ready could not be recorded.
             let free = matches!(slot.state, State::Ready | State::Calling);
@@ -560,7 +570,7 @@ impl Slot {
         self.owner = Some(by);
         Claim::TakenOver {
             sighting: self.sighting(),
-            called: self.state == State::Calling,
+            called: self.state == State::Calling && !planted(Bug::CallForgotten),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::event;
 use crate::input::{Call, CallOutcome};
 use crate::metric::{Loss, Metric};
 use crate::outbox::{Event, Fate, Follower, Settled, Then, Verdict};
+use crate::planted::{Bug, planted};
 use crate::rules::Facts;
 use crate::tags::{TagJob, Tagging};
 use crate::tokens::{self, Fetched};
@@ -75,7 +76,8 @@ impl Engine {
     ) -> Option<String> {
         let secret = account.app_secret.as_ref()?;
         let access = tokens::access(env.shared, &account.appid, self.me, env.now.mono_ms);
-        if access.fetch {
+        // A worker that stood still may find its lease over before the answer.
+        if access.fetch && !self.calls.contains(&Call::AccessToken(id)) {
             let request = StableTokenRequest {
                 appid: &account.appid,
                 secret: secret.expose(),
@@ -170,7 +172,7 @@ impl Engine {
             if let Some(print) = answer {
                 self.on_settled(print, facts.as_ref(), work.clone(), env);
             }
-            if let Some(follow_up) = follow_up {
+            if let Some(follow_up) = follow_up.filter(|_| !planted(Bug::FollowUpForgotten)) {
                 if let Some(print) = follow_up.late {
                     self.on_late(print, work.as_ref(), env);
                 }
@@ -232,6 +234,10 @@ impl Engine {
         };
         for tag in tags {
             let openid = openid.clone();
+            if planted(Bug::FollowUpTwice) {
+                let openid = openid.clone();
+                queue.push(TagJob { openid, tag }, env.now.mono_ms);
+            }
             queue.push(TagJob { openid, tag }, env.now.mono_ms);
         }
     }

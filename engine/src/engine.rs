@@ -17,6 +17,7 @@ use crate::late::LateReplies;
 use crate::metric::{Loss, Metric, Outcome, Status, Target};
 use crate::outbox::{Follower, Outbox};
 use crate::owners::{self, Mailbox, OwnerId};
+use crate::planted::{Bug, planted};
 use crate::rules::Facts;
 use crate::sends::Lates;
 use crate::shared::{self, SharedData};
@@ -173,7 +174,7 @@ impl Engine {
                 self.show_gauges();
             }
             Input::Woken => {
-                self.woken = false;
+                self.woken = planted(Bug::WakeNeverCleared);
                 self.look_beside(env);
                 self.start_calls(env);
             }
@@ -189,7 +190,7 @@ impl Engine {
             }
             Input::Abandon => {
                 let count = (self.outbox.abandon() + self.lates.abandon()) as u64;
-                if count > 0 {
+                if count > 0 && !planted(Bug::AbandonNotCounted) {
                     self.count(Metric::Lost {
                         reason: Loss::Abandoned,
                         count,
@@ -317,6 +318,7 @@ impl Engine {
         while let Some((stream, alarm)) = self.exchanges.next_alarm(env.now.mono_ms, soon_ms) {
             match alarm {
                 Alarm::Deadline => self.on_deadline(stream, env),
+                Alarm::GivenUp if planted(Bug::GivenUpForgotten) => {}
                 Alarm::GivenUp => self.withhold(stream),
             }
         }
@@ -329,7 +331,7 @@ impl Engine {
         let last = self
             .exchanges
             .get_mut(print)
-            .is_some_and(|e| e.attempts >= ATTEMPTS);
+            .is_some_and(|e| e.attempts >= ATTEMPTS || planted(Bug::EveryAttemptIsLast));
         // A worker that stood still may come too late: then this stream is an earlier attempt's, or nobody's.
         let deadline_ms = self.config.limits.reply_deadline_ms;
         if !last
@@ -353,7 +355,9 @@ impl Engine {
 
     fn on_gone(&mut self, stream: StreamId) {
         let deadline_ms = self.config.limits.reply_deadline_ms;
-        if let Some(parked) = self.exchanges.unpark(stream, deadline_ms) {
+        if let Some(parked) = self.exchanges.unpark(stream, deadline_ms)
+            && !planted(Bug::GoneNotCounted)
+        {
             self.count(Metric::Push {
                 account: parked.account,
                 kind: parked.kind,
@@ -366,7 +370,8 @@ impl Engine {
         let now = Shown {
             events: self.outbox.len(),
             bytes: self.outbox.bytes(),
-            parked: self.exchanges.parked(),
+            parked: (self.exchanges.parked())
+                .max(usize::from(planted(Bug::GaugeDrift)).min(self.shown.parked)),
             forwards: self.exchanges.forwards() + self.lates.len(),
         };
         let change = |now: usize, before: usize| {

@@ -36,6 +36,7 @@ use crate::exchange::{Answer, Deferred};
 use crate::input::{Call, CallOutcome};
 use crate::metric::{AppOutcome, Loss, Metric};
 use crate::outbox::{Event, Then};
+use crate::planted::{Bug, planted};
 use crate::sends::Late;
 
 /// How long to wait before the store is asked again what became of a push that another node works on.
@@ -202,7 +203,7 @@ impl Engine {
                     age_ms,
                     ..
                 }),
-            ) => {
+            ) if !planted(Bug::ElsewhereCallsToo) => {
                 forward.stage = Stage::Elsewhere;
                 // Attempts go to other nodes, too: the store's clock has seen the first.
                 let attempts = u8::try_from(1 + age_ms / ATTEMPT_MS).unwrap_or(u8::MAX);
@@ -384,6 +385,7 @@ impl Engine {
         let again = match why {
             AppOutcome::Refused => true,
             AppOutcome::Malformed | AppOutcome::Lost => false,
+            _ if planted(Bug::AppCalledAgain) => true,
             _ => config.app(forward.app).is_some_and(|app| app.repeat),
         };
         let due_ms = env.now.mono_ms + BACKOFF.pause_ms(forward.tries, random);
@@ -496,7 +498,7 @@ impl Engine {
                 }
             }
         }
-        if let Some(json) = record {
+        if let Some(json) = record.filter(|_| !planted(Bug::ReplyNotRecorded)) {
             self.keep_or_count(json, env);
         }
         self.exchanges.set_answer(print, Answer::Ready(body));
@@ -504,7 +506,7 @@ impl Engine {
         let ours = given.is_some() && !silent;
         match replied {
             Replied::Silent if ours => self.send_late(print, late, None, env),
-            Replied::Ready if ours => {
+            Replied::Ready if ours && !planted(Bug::LateReplyForgotten) => {
                 // Attempts that wait at other workers are woken; one that is yet to come has this long.
                 let wait_ms = if attempts >= ATTEMPTS {
                     LAST_MS

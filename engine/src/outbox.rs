@@ -18,6 +18,7 @@ use crate::config::{AccountId, Limits};
 use crate::event::EventId;
 use crate::input::CallOutcome;
 use crate::metric::Loss;
+use crate::planted::{Bug, planted};
 use crate::rules::Facts;
 use crate::tags::Tagging;
 
@@ -137,7 +138,8 @@ impl Outbox {
     }
 
     pub(crate) fn has_room(&self, limits: &Limits) -> bool {
-        self.len() < limits.outbox_max_events && self.bytes < limits.outbox_max_bytes
+        planted(Bug::OutboxUnbounded)
+            || (self.len() < limits.outbox_max_events && self.bytes < limits.outbox_max_bytes)
     }
 
     /// Adds an event. The caller has asked [`has_room`](Self::has_room).
@@ -204,7 +206,7 @@ impl Outbox {
                 status: status @ (400 | 410 | 413 | 415 | 422),
                 ..
             } => {
-                if self.in_flight.len() > 1 {
+                if self.in_flight.len() > 1 && !planted(Bug::RefusedBatchDropped) {
                     self.batch_events = self.in_flight.len().div_ceil(2);
                     self.put_back();
                     return Vec::new();
@@ -219,6 +221,10 @@ impl Outbox {
             }
             CallOutcome::Answer { retry_after_s, .. } => {
                 self.pause(retry_after_s, mono_ms, random);
+                Vec::new()
+            }
+            CallOutcome::Reset if planted(Bug::ResetDropsBatch) => {
+                self.settle(Vec::new());
                 Vec::new()
             }
             CallOutcome::Refused | CallOutcome::Reset => {
@@ -244,15 +250,18 @@ impl Outbox {
 
     fn pause(&mut self, retry_after_s: Option<u32>, mono_ms: u64, random: u32) {
         self.failures = self.failures.saturating_add(1);
-        let pause_ms = match retry_after_s {
+        let pause_ms = match retry_after_s.filter(|_| !planted(Bug::RetryAfterIgnored)) {
             Some(s) => u64::from(s.min(MAX_RETRY_AFTER_S)) * 1_000,
             None => BACKOFF.pause_ms(self.failures, random),
         };
-        self.not_before_ms = mono_ms + pause_ms;
+        self.not_before_ms = mono_ms + pause_ms * u64::from(!planted(Bug::NoBackoff));
         self.put_back();
     }
 
     fn put_back(&mut self) {
+        if planted(Bug::PutBackReversed) {
+            self.in_flight.reverse();
+        }
         for event in self.in_flight.drain(..).rev() {
             self.waiting.push_front(event);
         }

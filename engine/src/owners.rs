@@ -8,6 +8,7 @@
 //! [`MAX_OWNERS`] rows of 16 bytes. With more live engines than rows, the surplus ones look dead to the
 //! others, and a copy of their work may be done twice; the store's unique key still keeps one.
 
+use crate::planted::{Bug, planted};
 use crate::shared::{self, SharedData, Write};
 
 /// Rows in the table.
@@ -73,6 +74,9 @@ pub(crate) fn is_alive(shared: &dyn SharedData, owner: OwnerId, mono_ms: u64) ->
     let Some((table, _)) = shared.get(KEY) else {
         return false;
     };
+    if planted(Bug::DeathIgnored) || planted(Bug::LifeIgnored) {
+        return planted(Bug::DeathIgnored);
+    }
     rows(&table).any(|(id, seen, _)| id == owner && mono_ms.saturating_sub(seen) < DEAD_AFTER_MS)
 }
 

@@ -34,8 +34,78 @@ bugs! {
     LeaseIgnored = "lease-ignored",
     /// A conflict in shared data is taken for a success.
     ConflictIgnored = "conflict-ignored",
-    /// A users' call that failed is not made again.
-    ApiNeverRepeated = "api-never-repeated",
+    /// Users about whom a call failed are forgotten.
+    ApiFailureForgotten = "api-failure-forgotten",
+    /// Pushes are forgotten after a second.
+    RetentionTooShort = "retention-too-short",
+    /// A claim says from the beginning that the push is answered.
+    AnsweredBeforeStored = "answered-before-stored",
+    /// A claim that is given up is as if the push had never come.
+    ReleaseForgetsAttempts = "release-forgets-attempts",
+    /// The claims of the dead stay theirs.
+    DeathIgnored = "death-ignored",
+    /// Everybody else is taken for dead.
+    LifeIgnored = "life-ignored",
+    /// Who takes a push over is not told that its application may have been called.
+    CallForgotten = "call-forgotten",
+    /// A late reply goes out without taking it from the attempts first.
+    SendWithoutSwap = "send-without-swap",
+    /// An application is called before the store has given the work away.
+    AppBeforeClaim = "app-before-claim",
+    /// An application that failed is called again, whether it knows pushes again or not.
+    AppCalledAgain = "app-called-again",
+    /// A send whose outcome is not known is repeated.
+    SendRepeated = "send-repeated",
+    /// A late reply goes out even if the store says that an attempt got it.
+    SentThoughGiven = "sent-though-given",
+    /// What an application said is not recorded.
+    ReplyNotRecorded = "reply-not-recorded",
+    /// A reply that nobody waits for is forgotten.
+    LateReplyForgotten = "late-reply-forgotten",
+    /// A node calls the application though the work is another's.
+    ElsewhereCallsToo = "elsewhere-calls-too",
+    /// All nodes claim work under one name.
+    ClaimantsAlike = "claimants-alike",
+    /// A copy gets a reply of its own time.
+    CopyHasItsOwnTime = "copy-has-its-own-time",
+    /// An attempt is answered at its deadline, whichever it is.
+    EveryAttemptIsLast = "every-attempt-is-last",
+    /// Streams of attempts that WeChat has given up are answered.
+    LateStreamsAnswered = "late-streams-answered",
+    /// Streams that nobody closes are held for ever.
+    GivenUpForgotten = "given-up-forgotten",
+    /// A stream that is gone is not counted.
+    GoneNotCounted = "gone-not-counted",
+    /// The gauge of held streams does not come down to nothing.
+    GaugeDrift = "gauge-drift",
+    /// Abandoned events are not counted.
+    AbandonNotCounted = "abandon-not-counted",
+    /// What is turned away at the last attempt is not counted.
+    OverflowNotCounted = "overflow-not-counted",
+    /// The outbox takes what it has no room for.
+    OutboxUnbounded = "outbox-unbounded",
+    /// What was sent in vain is put back in the wrong order.
+    PutBackReversed = "put-back-reversed",
+    /// A call that breaks off takes its events with it.
+    ResetDropsBatch = "reset-drops-batch",
+    /// `Retry-After` is not obeyed.
+    RetryAfterIgnored = "retry-after-ignored",
+    /// Failures are not followed by pauses.
+    NoBackoff = "no-backoff",
+    /// A refused batch is given up whole.
+    RefusedBatchDropped = "refused-batch-dropped",
+    /// One wake-up is asked for, and never another.
+    WakeNeverCleared = "wake-never-cleared",
+    /// Who takes a push over does not deliver its event.
+    TakeOverLosesEvent = "take-over-loses-event",
+    /// Who answers the last attempt beside its owner does not keep the event.
+    LastAttemptNotKept = "last-attempt-not-kept",
+    /// Tags are given twice.
+    FollowUpTwice = "follow-up-twice",
+    /// What a stored push causes is forgotten.
+    FollowUpForgotten = "follow-up-forgotten",
+    /// A reply goes out before the store has the push.
+    ReplyBeforeCommit = "reply-before-commit",
 }
 
 #[cfg(feature = "planted")]

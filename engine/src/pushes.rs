@@ -17,6 +17,7 @@ use crate::forward::{Forward, Stage};
 use crate::input::{Method, Request, StreamId};
 use crate::metric::{Kind, Loss, Metric, Outcome};
 use crate::outbox::{Event, FollowUp, Follower, Then};
+use crate::planted::{Bug, planted};
 use crate::rules::{Decision, Facts};
 use crate::tags::Tagging;
 use crate::time::Now;
@@ -189,7 +190,11 @@ impl Engine {
             });
         }
         let seen = |sighting: &Sighting| Seen {
-            create_time: sighting.first_unix_s,
+            create_time: if planted(Bug::CopyHasItsOwnTime) {
+                known.now.unix_s()
+            } else {
+                sighting.first_unix_s
+            },
             attempts: sighting.attempts,
             claimant: (self.node, sighting.first_mono_ms),
             orphaned: false,
@@ -314,7 +319,10 @@ impl Engine {
                 self.exchanges
                     .open(print, known.account, answer, seen.attempts, Role::Owner);
                 self.hold(stream, parked, known);
-                if at_once && asks_app {
+                if planted(Bug::ReplyBeforeCommit) {
+                    self.release_waiting(print, env);
+                }
+                if (at_once || planted(Bug::AppBeforeClaim)) && asks_app {
                     // As if the store knew of no work.
                     self.on_work(print, None, env);
                 }
@@ -415,7 +423,7 @@ impl Engine {
 
     /// Too much is in flight: what is not kept is not acknowledged.
     fn turn_away(&mut self, stream: StreamId, known: &Understood<'_>, attempts: u8) {
-        if attempts >= ATTEMPTS {
+        if attempts >= ATTEMPTS && !planted(Bug::OverflowNotCounted) {
             self.count(Metric::Lost {
                 reason: Loss::Overflow,
                 count: 1,
@@ -549,7 +557,9 @@ impl Engine {
                 Stage::Claiming
             };
         }
-        self.outbox.push(event, env.now.mono_ms);
+        if !planted(Bug::TakeOverLosesEvent) {
+            self.outbox.push(event, env.now.mono_ms);
+        }
         if self.config.store.ack == Ack::AtOnce && self.exchanges.forward(print).is_some() {
             self.on_work(print, None, env);
         }
@@ -571,7 +581,9 @@ impl Engine {
             }
             None => Some(event.json.clone()),
         };
-        let has_room = !exchange.kept && self.outbox.has_room(&self.config.limits);
+        let has_room = !exchange.kept
+            && !planted(Bug::LastAttemptNotKept)
+            && self.outbox.has_room(&self.config.limits);
         if let (Some(json), true) = (json, has_room) {
             let then = Then::default();
             self.outbox.push(Event { json, then }, env.now.mono_ms);
@@ -665,7 +677,8 @@ impl Understood<'_> {
     }
 
     fn deferred(&self, seen: &Seen) -> Deferred {
-        let (node, first_ms) = seen.claimant;
+        let alike = u64::from(!planted(Bug::ClaimantsAlike));
+        let (node, first_ms) = (seen.claimant.0 * alike, seen.claimant.1 * alike);
         Deferred {
             body: self.body.to_vec(),
             id: self.id,

@@ -28,6 +28,7 @@ use crate::fold::FoldMap;
 use crate::input::{Call, CallOutcome};
 use crate::metric::{LateOutcome, Metric};
 use crate::outbox::{Event, FollowUp, Then};
+use crate::planted::{Bug, planted};
 use crate::tokens;
 
 /// How often a send is begun.
@@ -208,12 +209,15 @@ impl Engine {
             return;
         };
         match work.map(|work| work.state) {
-            None | Some(WorkState::Yours) => {
+            state
+                if planted(Bug::SentThoughGiven)
+                    || matches!(state, None | Some(WorkState::Yours)) =>
+            {
                 late.stage = Stage::Due;
                 late.give_up_ms = env.now.mono_ms + GIVE_UP_MS;
                 self.lates.due.insert((env.now.mono_ms, print));
             }
-            Some(WorkState::Done | WorkState::Sent | WorkState::Elsewhere) => {
+            _ => {
                 let account = late.account;
                 self.lates.by_print.remove(&print);
                 self.count(Metric::LateReply {
@@ -284,7 +288,9 @@ impl Engine {
                 }
             },
             // It has not left the house.
-            CallOutcome::Refused if late.tries < MAX_TRIES => {
+            _ if late.tries < MAX_TRIES
+                && (matches!(outcome, CallOutcome::Refused) || planted(Bug::SendRepeated)) =>
+            {
                 late.stage = Stage::Due;
                 self.lates.due.insert((again_ms, print));
                 return;
