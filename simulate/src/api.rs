@@ -60,13 +60,15 @@ impl Api {
         format!("T{}", self.token)
     }
 
-    pub(crate) fn course(&mut self, faults: Faults) -> Course {
+    pub(crate) fn course(&mut self, call: Call, faults: Faults) -> Course {
         let rng = &mut self.rng;
+        // What must not be done twice is where a lost answer hurts.
+        let sends = matches!(call, Call::Send(_));
         let effect_ms = rng.between(2, 40);
         let return_ms = effect_ms + rng.between(2, 40);
-        if faults.has(Fault::Api) && rng.chance(300) {
+        if faults.has(Fault::Api) && rng.chance(if sends { 700 } else { 350 }) {
             let late = rng.between(TIMEOUT_MS / 2, 2 * TIMEOUT_MS);
-            return match rng.below(4) {
+            return match rng.below(if sends { 2 } else { 4 }) {
                 0 => Course {
                     effect_ms: None,
                     return_ms,
@@ -114,6 +116,9 @@ impl Api {
                 json!({"access_token": self.name(), "expires_in": left_s}),
                 1,
             );
+        }
+        if faults.has(Fault::Tokens) && self.rng.chance(200) {
+            self.replace_token(now_ms);
         }
         let given = path.rsplit_once("access_token=").map_or("", |(_, t)| t);
         if self.life_of(given, now_ms) == 0 {

@@ -35,7 +35,8 @@ impl App {
         let effect_ms = rng.between(1, 10);
         let mut return_ms = effect_ms + rng.between(1, 200);
         if faults.has(Fault::AppSlow) && rng.chance(700) {
-            return_ms = effect_ms + rng.below(14_500);
+            let least_ms = [0, 0, 4_000, 9_000][rng.index(4)];
+            return_ms = effect_ms + rng.between(least_ms, 14_500);
         }
         if faults.has(Fault::AppErrors) && rng.chance(500) {
             let end = match rng.below(4) {

@@ -32,10 +32,11 @@ pub(crate) struct Entry {
 }
 
 impl Ledger {
-    /// Whether the right to send a push's late reply was given away, or used.
+    /// Whether a push's reply was handed out, or the right to send it was given away or used: then others get nothing.
     pub(crate) fn is_sent(&self, push: &str) -> bool {
         let entry = self.entry(push);
-        entry.is_some_and(|entry| entry.sender.is_some() || entry.delivery.is_some())
+        entry
+            .is_some_and(|entry| entry.handed || entry.sender.is_some() || entry.delivery.is_some())
     }
 
     pub(crate) fn entry(&self, push: &str) -> Option<&Entry> {

@@ -35,6 +35,9 @@ struct Cli {
     /// Plants a mistake, or all of them one after another: each must be noticed within 1,000 seeds.
     #[arg(long, value_name = "NAME|all")]
     planted: Option<String>,
+    /// Within so many seeds a planted mistake must be noticed.
+    #[arg(long, default_value_t = TEETH)]
+    within: u64,
     /// How many threads.
     #[arg(long, default_value_t = 1)]
     jobs: usize,
@@ -163,7 +166,7 @@ fn bite(cli: &Cli, bugs: &[Bug]) -> bool {
     let mut all = true;
     println!("{:<30} {:>6}  noticed by", "planted mistake", "seed");
     for bug in bugs {
-        match teeth::catch(*bug, cli.from..cli.from + TEETH) {
+        match teeth::catch(*bug, cli.from..cli.from + cli.within) {
             Some(caught) => {
                 let (name, seed) = (bug.name(), caught.seed);
                 println!("{name:<30} {seed:>6}  {}", caught.invariant);

@@ -55,7 +55,8 @@ pub(crate) struct Slot {
     pub(crate) node_life: u16,
     /// `None`: it is gone.
     pub(crate) engine: Option<Engine>,
-    pub(crate) end: Option<Ending>,
+    /// How it went, and when.
+    pub(crate) end: Option<(Ending, u64)>,
     pub(crate) draining: bool,
     /// The wall clock's lead over the monotonic one at the root's last turn.
     pub(crate) unix_ahead_ms: i64,
@@ -85,7 +86,7 @@ pub(crate) enum Ending {
 impl Slot {
     /// Whether it may have taken something with it.
     pub(crate) fn died(&self) -> bool {
-        matches!(self.end, Some(Ending::Crashed | Ending::Abandoned))
+        matches!(self.end, Some((Ending::Crashed | Ending::Abandoned, _)))
     }
 }
 

@@ -110,11 +110,21 @@ impl Plan {
         let crowd = faults.has(Fault::Crowd);
         let nodes: Vec<usize> = {
             let count = [1, 1, 1, 2, 2, 3][rng.index(6)];
-            (0..count).map(|_| rng.between(1, 4) as usize).collect()
+            // Where bounds are small, pushes must meet at one worker; where workers die, there must be others.
+            let (count, least, most) = match faults {
+                faults if faults.has(Fault::Small) => (1, 1, 2),
+                faults if faults.has(Fault::Crashes) => (count.min(2), 2, 4),
+                _ => (count, 1, 4),
+            };
+            (0..count)
+                .map(|_| rng.between(least, most) as usize)
+                .collect()
         };
         let at_once = rng.chance(150);
         let encrypted = rng.chance(80);
-        let forwards = rng.chance(500);
+        // What is about applications says nothing without them.
+        let asks_app = faults.has_any(&[Fault::AppSlow, Fault::AppErrors]);
+        let forwards = rng.chance(if asks_app { 850 } else { 400 });
         let count = if rng.chance(300) {
             1
         } else {
@@ -163,7 +173,11 @@ impl Plan {
             }
         }
         let last_ms = pushes.iter().map(|push| push.at_ms).max().unwrap_or(0);
-        let calm_ms = last_ms + rng.between(2_000, 22_000);
+        let mut calm_ms = last_ms + rng.between(2_000, 22_000);
+        if forwards && faults.has(Fault::AppSlow) {
+            // A late reply is sent only when WeChat's last attempt is long over.
+            calm_ms += 20_000;
+        }
         let poison = rng.index(pushes.len());
         let mut mishaps = Vec::new();
         for fault in Fault::ALL {
@@ -171,7 +185,22 @@ impl Plan {
             let mut rng = Rng::new(seed, 16 + *fault as u64);
             for _ in 0..rng.between(1, 3) {
                 if let Some(mishap) = draw_mishap(*fault, &nodes, &mut rng) {
-                    let at_ms = rng.below(calm_ms);
+                    // Half of them soon after a push.
+                    let push = &pushes[rng.index(pushes.len())];
+                    let soon_ms = match fault {
+                        // It must be away when the push comes.
+                        Fault::StoreDown => push.at_ms.saturating_sub(rng.below(1_000)),
+                        _ => {
+                            let within_ms = [3_000, 16_000][rng.index(2)];
+                            push.at_ms + rng.below(within_ms)
+                        }
+                    };
+                    let any_ms = rng.below(calm_ms);
+                    let at_ms = if rng.chance(500) {
+                        soon_ms.min(calm_ms)
+                    } else {
+                        any_ms
+                    };
                     if faults.has(*fault) {
                         mishaps.push((at_ms, mishap));
                     }
@@ -210,21 +239,39 @@ impl Plan {
     }
 }
 
+/// Troubles that are worst together.
+const THEMES: [&[Fault]; 11] = [
+    &[Fault::Tokens, Fault::Api],
+    &[Fault::AppSlow, Fault::Api, Fault::LostConnections],
+    &[Fault::AppSlow, Fault::Tokens, Fault::LostConnections],
+    &[Fault::AppSlow, Fault::Crashes, Fault::Copies],
+    &[Fault::AppSlow, Fault::Crashes],
+    &[Fault::AppSlow, Fault::LostConnections, Fault::Reordering],
+    &[Fault::StoreDown, Fault::Crashes],
+    &[Fault::StoreDown, Fault::Crashes, Fault::Copies],
+    &[Fault::StoreDown, Fault::StoreErrors, Fault::AppErrors],
+    &[Fault::StoreDown, Fault::Small],
+    &[Fault::Reloads, Fault::StoreSlow, Fault::Stalls],
+];
+
 /// Some seeds have no trouble at all: there everything must be exact. The others have a few kinds each, since what is
 /// always there hides what is rare.
 fn draw_faults(rng: &mut Rng) -> Faults {
-    if rng.chance(80) {
-        return Faults::default();
+    match rng.below(100) {
+        0..8 => Faults::default(),
+        8..55 => THEMES[rng.index(THEMES.len())].iter().copied().collect(),
+        _ => {
+            let mut faults = Faults::default();
+            for _ in 0..rng.between(1, 6) {
+                faults = faults.with(Fault::ALL[rng.index(Fault::ALL.len())]);
+            }
+            // Slow to run, and two of them say no more than one.
+            if faults.has(Fault::Crowd) && !rng.chance(300) {
+                faults = faults.without(Faults::default().with(Fault::Crowd));
+            }
+            faults
+        }
     }
-    let mut faults = Faults::default();
-    for _ in 0..rng.between(1, 6) {
-        faults = faults.with(Fault::ALL[rng.index(Fault::ALL.len())]);
-    }
-    // Slow to run, and two of them say no more than one.
-    if faults.has(Fault::Crowd) && !rng.chance(300) {
-        faults = faults.without(Faults::default().with(Fault::Crowd));
-    }
-    faults
 }
 
 fn draw_mishap(fault: Fault, nodes: &[usize], rng: &mut Rng) -> Option<Mishap> {
@@ -243,7 +290,7 @@ fn draw_mishap(fault: Fault, nodes: &[usize], rng: &mut Rng) -> Option<Mishap> {
             Mishap::Stall { node, worker, ms }
         }
         Fault::StoreDown => {
-            let ms = [300, 2_000, 8_000, 20_000][rng.index(4)];
+            let ms = [300, 2_000, 8_000, 20_000, 20_000][rng.index(5)];
             Mishap::StoreDown { ms }
         }
         Fault::Tokens => Mishap::ReplaceToken,

@@ -24,6 +24,10 @@ pub(crate) struct Request {
     pub(crate) engine: Option<usize>,
     /// When its headers came, in the world's time.
     pub(crate) arrived_ms: u64,
+    /// When its body was complete.
+    pub(crate) complete_ms: u64,
+    /// Whether a call to the store was under way then.
+    pub(crate) found_busy: bool,
     /// The status that was responded.
     pub(crate) status: Option<u16>,
 }
@@ -58,6 +62,10 @@ pub(crate) struct Home {
     pub(crate) seen: u64,
     /// The engines that have had one.
     pub(crate) handled_by: Vec<usize>,
+    /// When the last of them came.
+    pub(crate) last: Option<(usize, u64)>,
+    /// Whether one has done so as soon as the request came.
+    pub(crate) at_once: bool,
     /// Whether one has responded 200.
     pub(crate) answered: bool,
     /// The engines that have done so at the deadline of the last attempt, without the store.

@@ -296,6 +296,8 @@ impl<'p> World<'p> {
             end_is_told: true,
             engine: None,
             arrived_ms: 0,
+            complete_ms: 0,
+            found_busy: false,
             status: None,
         });
         self.requests.len() - 1
@@ -353,11 +355,15 @@ impl<'p> World<'p> {
         let headers_ms = self.now().saturating_sub(self.net.below(10));
         self.requests[request].engine = Some(engine);
         self.requests[request].arrived_ms = headers_ms;
+        self.requests[request].complete_ms = self.now();
+        self.requests[request].found_busy =
+            (self.engines[engine].calls).contains_key(&weir_engine::Call::Store);
         self.engines[engine].held.insert(request);
         let life = self.nodes[node].life;
         let home = self.pushes[push].homes.entry((node, life)).or_default();
         home.seen += 1;
         home.handled_by.push(engine);
+        home.last = Some((engine, self.queue.now_ms()));
         let route = plan.config.route("/").expect("the account's path");
         let input = Input::Request {
             stream: StreamId(request as u32),
@@ -608,9 +614,10 @@ impl<'p> World<'p> {
             let life = self.engines[who].node_life;
             let held = self.engines[who].held.contains(&request);
             if let Some(home) = self.pushes[push].homes.get_mut(&(node, life)) {
-                home.counted_lost += lost;
-                home.taken_since = (home.taken_since && lost == 0) || held;
                 home.turned_away = self.requests[request].status == Some(503);
+                // What is counted though the push was taken is an event about its reply.
+                home.counted_lost += if home.turned_away { lost } else { 0 };
+                home.taken_since = (home.taken_since && lost == 0) || held;
             }
         }
         for (what, before, after) in [
@@ -764,7 +771,7 @@ impl<'p> World<'p> {
         let course = match call {
             Call::Store => self.store.course(&request.body, self.faults, now_ms),
             Call::App(_) => self.app.course(request.timeout_ms, self.faults),
-            _ => self.api.course(self.faults),
+            _ => self.api.course(call, self.faults),
         };
         let number = self.calls.len();
         self.note(Note::Called {
@@ -933,6 +940,19 @@ impl<'p> World<'p> {
     fn mishap(&mut self, mishap: Mishap) {
         match mishap {
             Mishap::CrashWorker { node, worker } => {
+                // Mostly one that has something to lose.
+                let busy = self.engines.iter().filter(|slot| {
+                    let engine = slot.engine.as_ref();
+                    engine.is_some_and(|engine| !engine.is_idle()) && !slot.draining
+                });
+                let busy: Vec<_> = busy
+                    .map(|slot| (slot.name.node, slot.name.worker))
+                    .collect();
+                let (mut node, mut worker) = (node, worker);
+                if !busy.is_empty() && self.host.chance(700) {
+                    let place = busy[self.host.index(busy.len())];
+                    (node, worker) = (usize::from(place.0), usize::from(place.1));
+                }
                 if self.nodes[node].up {
                     self.crash(node, worker);
                     let ms = self.host.below(3_000);
@@ -1053,9 +1073,10 @@ impl<'p> World<'p> {
 
     /// An engine is no more.
     fn end(&mut self, engine: usize, ending: Ending) {
+        let now_ms = self.now();
         let slot = &mut self.engines[engine];
         slot.engine = None;
-        slot.end = Some(ending);
+        slot.end = Some((ending, now_ms));
         slot.calls.clear();
         if slot.died() {
             self.checks.tally.deaths += 1;

@@ -1,6 +1,7 @@
 //! The simulation itself: that it can be repeated, and that a world without trouble is in order.
 
-use weir_simulate::{Fault, Without, run};
+use weir_simulate::teeth::{self, Bug};
+use weir_simulate::{Fault, Without, run, shrink};
 
 fn nothing() -> Without {
     Without::default()
@@ -21,6 +22,25 @@ fn seeds_differ() {
     let hashes: std::collections::BTreeSet<u64> =
         (0..60).map(|seed| run(seed, &nothing()).hash).collect();
     assert_eq!(hashes.len(), 60);
+}
+
+#[test]
+fn with_every_trouble_everything_holds() {
+    for seed in 0..500 {
+        assert_eq!(run(seed, &nothing()).violation, None, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_planted_mistake_is_noticed_and_shrunk_and_gone_afterwards() {
+    let caught = teeth::catch(Bug::ReplyBeforeCommit, 0..100).expect("noticed");
+    assert_eq!(caught.invariant, "acknowledged-is-stored");
+    let (less, outcome) = teeth::with(Bug::ReplyBeforeCommit, || {
+        shrink(caught.seed, &nothing()).expect("it fails")
+    });
+    let violation = outcome.violation.expect("the same failure");
+    assert_eq!(violation.invariant, caught.invariant);
+    assert_eq!(run(caught.seed, &less).violation, None);
 }
 
 #[test]
