@@ -393,7 +393,7 @@ impl Engine {
             forward.stage = Stage::Due;
             return self.forwards.at(due_ms, print);
         }
-        let otherwise = std::mem::replace(&mut forward.otherwise, Reply::None);
+        let otherwise = forward.otherwise.clone();
         self.app_replied(print, otherwise, Some(why), env);
     }
 
