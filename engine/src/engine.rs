@@ -177,6 +177,7 @@ impl Engine {
                 self.woken = planted(Bug::WakeNeverCleared);
                 self.look_beside(env);
                 self.start_calls(env);
+                self.show_gauges();
             }
             Input::Tick => {
                 // As good as a wake-up, and there is another one to come if that got lost.

@@ -158,11 +158,9 @@ impl Worker {
         self.state.try_borrow_mut().ok()?.calls.remove(&number)
     }
 
-    /// Tells the host what was counted. Only on the root's behalf.
+    /// Does what is due, and tells the host what was counted. Only on the root's behalf.
     pub(crate) fn tell(&self) {
-        if let Ok(mut state) = self.state.try_borrow_mut() {
-            state.meter.flush();
-        }
+        self.handle(Scope::Root, Input::Woken);
     }
 
     /// Gives up what is left; it is counted as lost.
