@@ -598,7 +598,9 @@ impl<'p> Checks<'p> {
                 let mut kept_by = homes().flat_map(|home| &home.kept_by).peekable();
                 kept_by.peek().is_some() && kept_by.all(dead)
             };
-            self.must(gone, "acknowledged-is-stored", || {
+            // Who could not note that it gave a push up seems to have it still.
+            let unnoted = plan.faults.has(Fault::Small) && unrecorded > 0;
+            self.must(gone || unnoted, "acknowledged-is-stored", || {
                 format!("push {number} was answered, and is lost")
             });
             self.tally.lost_with_worker += 1;
