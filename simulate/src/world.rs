@@ -928,7 +928,8 @@ impl<'p> World<'p> {
         });
         let awaited = engines.flat_map(|slot| &slot.held).any(|request| {
             let request = &self.requests[*request];
-            request.push == number && now_ms <= request.arrived_ms + DEADLINE_MS
+            // Another worker of the node is told by its next tick at the latest.
+            request.push == number && now_ms + 2 * TICK_MS <= request.arrived_ms + DEADLINE_MS
         });
         if !awaited {
             self.pushes[number].handed_in_vain = true;
