@@ -117,6 +117,14 @@ impl<J> ApiQueue<J> {
         &self.token
     }
 
+    /// Forgets everything; returns how many jobs that was.
+    pub(crate) fn abandon(&mut self) -> u64 {
+        let given_up = self.len() as u64;
+        self.waiting.clear();
+        self.in_flight.clear();
+        given_up
+    }
+
     /// The call is over. Returns how many jobs are given up.
     pub(crate) fn done(&mut self, asked: &Asked, mono_ms: u64, random: u32) -> u64 {
         let jobs = self.in_flight.len();

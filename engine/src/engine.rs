@@ -7,7 +7,7 @@ use weir_protocol::api;
 
 use crate::api_queue::ApiQueue;
 use crate::claims::Claims;
-use crate::config::{Ack, Config};
+use crate::config::{AccountId, Ack, Config};
 use crate::effect::{Effect, LogLevel};
 use crate::exchange::{Alarm, Exchanges};
 use crate::forward::Forwards;
@@ -190,7 +190,10 @@ impl Engine {
                 self.write_journal(env.now);
             }
             Input::Abandon => {
-                let count = (self.outbox.abandon() + self.lates.abandon()) as u64;
+                let replies = self.exchanges.abandon() + self.lates.abandon();
+                let count = (self.outbox.abandon() + replies) as u64;
+                self.calls.clear();
+                self.give_up_queues();
                 if count > 0 && !planted(Bug::AbandonNotCounted) {
                     self.count(Metric::Lost {
                         reason: Loss::Abandoned,
@@ -198,7 +201,7 @@ impl Engine {
                     });
                     self.log(
                         LogLevel::Error,
-                        format!("weir: events lost with a replaced configuration: {count}"),
+                        format!("weir: lost with what was replaced, events and replies: {count}"),
                     );
                 }
                 self.show_gauges();
@@ -364,6 +367,23 @@ impl Engine {
                 kind: parked.kind,
                 outcome: Outcome::Unanswered,
             });
+        }
+    }
+
+    /// Profiles and tags that nobody will ask for and give now.
+    fn give_up_queues(&mut self) {
+        let profiles = self.profiles.iter_mut().map(ApiQueue::abandon);
+        let tags = self.tags.iter_mut().map(ApiQueue::abandon);
+        let given_up: Vec<_> = (0..).map(AccountId).zip(profiles.zip(tags)).collect();
+        for (account, (profiles, tags)) in given_up {
+            if profiles > 0 {
+                let count = profiles;
+                self.count(Metric::ProfilesGivenUp { account, count });
+            }
+            if tags > 0 {
+                let count = tags;
+                self.count(Metric::TagsGivenUp { account, count });
+            }
         }
     }
 

@@ -180,6 +180,11 @@ impl Exchanges {
         self.forwards
     }
 
+    /// Forgets everything; returns how many replies of applications nobody will hear now.
+    pub(crate) fn abandon(&mut self) -> usize {
+        std::mem::take(self).forwards
+    }
+
     /// Holds `stream` until the exchange `print` is answered.
     pub(crate) fn park(&mut self, stream: StreamId, parked: Parked, deadline_ms: u64) {
         let Some(exchange) = self.by_print.get_mut(&parked.print) else {

@@ -37,7 +37,7 @@ pub enum Input<'a> {
     Woken,
     /// The root's timer: at least every [`TICK_MS`](crate::TICK_MS).
     Tick,
-    /// The host will not wait any longer: what is not in the store by now is lost, and counted.
+    /// The host will not wait any longer: what is not in the store by now is lost, and counted. Nothing comes after it.
     Abandon,
 }
 

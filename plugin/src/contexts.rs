@@ -180,7 +180,21 @@ extern "C" fn weir_on_done(id: u32) -> bool {
     if is_stream {
         return true;
     }
-    let done = on_root(id, |root| root.on_done()).unwrap_or(true);
+    let others: Vec<_> = with(|contexts| {
+        let others = contexts.roots.iter().filter(|known| known.id != id);
+        others.map(|known| known.root.clone()).collect()
+    });
+    let draining =
+        |root: &Rc<RefCell<Root>>| root.try_borrow().is_ok_and(|root| root.is_draining());
+    let vm_stays = !others.iter().all(draining);
+    let done = on_root(id, |root| root.on_done(vm_stays)).unwrap_or(true);
+    if !vm_stays {
+        for root in others {
+            if let Ok(mut root) = root.try_borrow_mut() {
+                root.on_done(false);
+            }
+        }
+    }
     if done {
         end(id);
     }

@@ -79,8 +79,16 @@ impl Root {
         self.handle(Input::CallDone { call, outcome });
     }
 
-    /// Whether this root may go now.
-    pub(crate) fn on_done(&mut self) -> bool {
+    /// Whether this root may go now. Envoy ends a VM that has no other root with its last stream, whatever is said here
+    /// (it has loaded a new module, or the filter is gone): what is left then is lost, and counted.
+    pub(crate) fn on_done(&mut self, vm_stays: bool) -> bool {
+        if !vm_stays && let Some(worker) = &self.worker {
+            worker.tell();
+            if !worker.is_idle() {
+                worker.abandon();
+            }
+            return true;
+        }
         let idle = self.worker.as_ref().is_none_or(|worker| {
             worker.tell();
             worker.is_idle()
@@ -89,6 +97,11 @@ impl Root {
             self.draining_since_ms = Some(host::mono_ms());
         }
         idle
+    }
+
+    /// Whether it has been asked to end, and has not.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining_since_ms.is_some()
     }
 
     /// Takes up the configuration of so many bytes, or says what is wrong with it.

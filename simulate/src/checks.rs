@@ -505,12 +505,13 @@ impl<'p> Checks<'p> {
             return;
         }
         // The gauges are shown at the root's turns.
-        self.must(meter.parked == slot.held.len() as i64, "bounds", || {
-            format!(
-                "{name} shows {} held streams and has {}",
-                meter.parked,
-                slot.held.len()
-            )
+        let held = match what {
+            // It is no more, and its streams are the host's to end.
+            What::Abandon => 0,
+            _ => slot.held.len(),
+        };
+        self.must(meter.parked == held as i64, "bounds", || {
+            format!("{name} shows {} held streams and has {held}", meter.parked)
         });
         let events = u64::try_from(meter.outbox_events);
         self.must(
@@ -523,6 +524,12 @@ impl<'p> Checks<'p> {
         self.must(in_bounds, "bounds", || {
             format!("{name} has {} pushes forwarded", meter.forwards)
         });
+        let shown = (meter.outbox_events, meter.outbox_bytes, meter.forwards);
+        self.must(
+            what != What::Abandon || shown == (0, 0, 0),
+            "bounds",
+            || format!("{name} is no more and shows {shown:?}"),
+        );
     }
 
     pub(crate) fn at_the_end(
