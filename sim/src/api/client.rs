@@ -1,5 +1,6 @@
 //! A client of the control API, for a fake `api.weixin.qq.com` in another process.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -7,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::control::TokenAction;
+use super::sends::Total;
 use super::{Act, FaultRule, Follow, Ledger, Profile};
 use crate::http::{self, Request, Target};
 
@@ -101,6 +103,30 @@ impl ControlClient {
         )
         .await
         .map(drop)
+    }
+
+    /// See [`World::grant_credits`](super::World::grant_credits).
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn grant_credits(
+        &self,
+        account: &str,
+        openid: &str,
+        credits: &BTreeMap<String, u64>,
+    ) -> anyhow::Result<()> {
+        self.call("PUT", &user(account, openid, "/credits"), credits)
+            .await
+            .map(drop)
+    }
+
+    /// See [`World::totals`](super::World::totals).
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn totals(&self, account: &str) -> anyhow::Result<BTreeMap<String, Total>> {
+        let path = format!("/_sim/accounts/{account}/recipients");
+        Ok(serde_json::from_value(self.call("GET", &path, &()).await?)?)
     }
 
     /// See [`World::inject`](super::World::inject).

@@ -10,6 +10,11 @@
 //! | `POST …/users/{openid}/unfollow` | no body |
 //! | `POST …/users/{openid}/act` | `{"kind": "message"}`, or `click`, `scan` |
 //! | `PUT /_sim/accounts/{account}/any_openid` | `true`: strangers count as followers |
+//! | `GET`, `PUT …/users/{openid}/credits` | `{"TEMPLATE_ID": 3}`: subscribe messages that may be sent |
+//! | `PUT /_sim/accounts/{account}/any_credit` | `true`: they may be sent without |
+//! | `GET /_sim/accounts/{account}/recipients` | by API, a [`Total`]: `{"template": {"sent": 3, "recipients": 2, "more_than_once": {"o1": 2}}}` |
+//! | `GET …/recipients/{api}` | how many messages each openid got |
+//! | `PUT /_sim/accounts/{account}/media/{media_id}` | a [`MadeUp`]: `{"bytes": 10000000}` for `media/get` |
 //! | `PUT /_sim/accounts/{account}/tags` | `{"100": "vip"}` |
 //! | `POST /_sim/accounts/{account}/tokens` | [`TokenAction`]: `{"do": "expire"}`, `{"do": "invalidate", "kind": "stable"}`, `{"do": "invalidate_every", "ms": 500}`, `{"do": "lifetime", "ms": 60000}` |
 //! | `PUT /_sim/accounts/{account}/quota` | `{"path": "/cgi-bin/user/info", "per_day": 10}` |
@@ -35,7 +40,9 @@ use serde_json::{Value, json};
 
 use super::faults::FaultRule;
 use super::ledger::Ledger;
+use super::media::MadeUp;
 use super::quotas::Limit;
+use super::sends::{Recipients, Total};
 use super::tokens::Kind;
 use super::users::{Act, Follow, Profile};
 use super::world::{NoSuchAccount, World};
@@ -113,7 +120,12 @@ pub fn router(world: Arc<World>) -> Router {
         .route("/users/{openid}/follow", post(follow))
         .route("/users/{openid}/unfollow", post(unfollow))
         .route("/users/{openid}/act", post(act))
+        .route("/users/{openid}/credits", get(credits).put(grant_credits))
         .route("/any_openid", put(any_openid))
+        .route("/any_credit", put(any_credit))
+        .route("/recipients", get(totals))
+        .route("/recipients/{api}", get(recipients))
+        .route("/media/{media_id}", put(put_media))
         .route("/tags", put(tags))
         .route("/tokens", post(tokens))
         .route("/quota", put(quota))
@@ -194,6 +206,51 @@ async fn any_openid(
     Json(accept): Json<bool>,
 ) -> Done {
     done(world.accept_any_openid(&account, accept))
+}
+
+async fn any_credit(
+    State(world): Shared,
+    Path(account): Path<String>,
+    Json(accept): Json<bool>,
+) -> Done {
+    done(world.accept_any_credit(&account, accept))
+}
+
+async fn credits(
+    State(world): Shared,
+    Path((account, openid)): Path<(String, String)>,
+) -> Result<Json<BTreeMap<String, u64>>, NoSuchAccount> {
+    world.credits(&account, &openid).map(Json)
+}
+
+async fn grant_credits(
+    State(world): Shared,
+    Path((account, openid)): Path<(String, String)>,
+    Json(credits): Json<BTreeMap<String, u64>>,
+) -> Done {
+    done(world.grant_credits(&account, &openid, &credits))
+}
+
+async fn totals(
+    State(world): Shared,
+    Path(account): Path<String>,
+) -> Result<Json<BTreeMap<String, Total>>, NoSuchAccount> {
+    world.totals(&account).map(Json)
+}
+
+async fn recipients(
+    State(world): Shared,
+    Path((account, api)): Path<(String, String)>,
+) -> Result<Json<Recipients>, NoSuchAccount> {
+    world.recipients(&account, &api).map(Json)
+}
+
+async fn put_media(
+    State(world): Shared,
+    Path((account, media_id)): Path<(String, String)>,
+    Json(made_up): Json<MadeUp>,
+) -> Done {
+    done(world.put_media(&account, &media_id, made_up))
 }
 
 async fn tags(

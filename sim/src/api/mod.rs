@@ -10,13 +10,19 @@
 //! | `POST /cgi-bin/stable_token` | the same token with what is left of its life; `force_refresh` |
 //! | `GET /cgi-bin/user/info`, `POST …/batchget`, `GET /cgi-bin/user/get` | users |
 //! | `GET /cgi-bin/tags/get`, `POST …/members/batchtagging` | tags |
-//! | `POST /cgi-bin/message/custom/send`, `…/template/send` | recorded in the ledger |
+//! | `POST /cgi-bin/message/custom/send` | within the windows that users open; recorded in the ledger, as the following are |
+//! | `POST …/template/send` | to followers; a `client_msg_id` is not sent twice within 10 minutes, but answered with the first one's `msgid` |
+//! | `POST …/subscribe/send`, `…/subscribe/bizsend` | as long as there are credits |
+//! | `POST /cgi-bin/media/upload`, `GET /cgi-bin/media/get` | multipart in, the same bytes out |
+//! | `POST /cgi-bin/menu/create`, `GET …/get`, `…/delete` | the menu |
+//! | `GET /cgi-bin/ticket/getticket` | `jsapi` and `wx_card`: the same with what is left of its life |
+//! | `POST /cgi-bin/clear_quota`, `…/openapi/quota/get` | quotas |
 //! | `GET /cgi-bin/getcallbackip`, `…/get_api_domain_ip` | addresses |
 //!
 //! As WeChat does, every error is a 200 with `errcode` and `errmsg`.
 //!
-//! Bounds: the ledger keeps the last [`ledger::MAX_SENDS`] sends, an account its last [`tokens::MAX_REMEMBERED`] tokens, a
-//! request body is at most [`server::MAX_BODY_BYTES`]. Nothing here writes a log: secrets and tokens travel in these calls.
+//! Bounds: the ledger keeps the last [`ledger::MAX_SENDS`] sends, an account its last [`tokens::MAX_REMEMBERED`] tokens
+//! and [`media::MAX_KEPT`] media, a request body is at most [`server::MAX_BODY_BYTES`]. Nothing here writes a log: secrets and tokens travel in these calls.
 
 mod calls;
 mod client;
@@ -24,14 +30,18 @@ pub mod control;
 mod error;
 pub mod faults;
 pub mod ledger;
+pub mod media;
 mod quotas;
+pub mod sends;
 pub mod server;
+mod stream;
+mod tickets;
 mod tls;
 pub mod tokens;
 pub mod users;
 mod world;
 
-pub use calls::{Call, Method};
+pub use calls::{Answer, Call, Method};
 pub use client::ControlClient;
 pub use control::TokenAction;
 pub use error::ApiError;

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 const DAY_MS: i64 = 86_400_000;
 const MINUTE_MS: i64 = 60_000;
+/// Times a month that `clear_quota` works. Source: WeChat's page on it.
+const CLEARED_PER_MONTH: u32 = 10;
 
 /// A limit; `None` is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -30,6 +32,8 @@ pub(super) enum Exceeded {
 pub(super) struct Quotas {
     limits: HashMap<String, Limit>,
     used: HashMap<String, Used>,
+    /// The month (30 days), and how often all was cleared in it.
+    cleared: (i64, u32),
 }
 
 #[derive(Default)]
@@ -62,10 +66,16 @@ impl Default for Quotas {
             daily("/cgi-bin/user/get", 500),
             daily("/cgi-bin/message/custom/send", 500_000),
             daily("/cgi-bin/message/template/send", 100_000),
+            daily("/cgi-bin/media/upload", 100_000),
+            daily("/cgi-bin/media/get", 200_000),
+            daily("/cgi-bin/menu/create", 1000),
+            daily("/cgi-bin/menu/get", 10_000),
+            daily("/cgi-bin/menu/delete", 1000),
         ]);
         Self {
             limits,
             used: HashMap::new(),
+            cleared: (0, 0),
         }
     }
 }
@@ -99,6 +109,30 @@ impl Quotas {
         used.today += 1;
         used.this_minute += 1;
         Ok(())
+    }
+
+    /// `clear_quota`: nothing is used any more; `false` if that was done too often.
+    pub(super) fn clear(&mut self, now_ms: i64) -> bool {
+        let month = beijing_day(now_ms) / 30;
+        if self.cleared.0 != month {
+            self.cleared = (month, 0);
+        }
+        if self.cleared.1 >= CLEARED_PER_MONTH {
+            return false;
+        }
+        self.cleared.1 += 1;
+        self.used.clear();
+        true
+    }
+
+    /// What a day allows for `path`, and what is used of it; 0 and 0 where nothing is counted.
+    pub(super) fn today(&self, now_ms: i64, path: &str) -> (u64, u64) {
+        let limit = self.limits.get(path).and_then(|limit| limit.per_day);
+        let used = self
+            .used
+            .get(path)
+            .filter(|used| used.day == beijing_day(now_ms));
+        (limit.unwrap_or(0), used.map_or(0, |used| used.today))
     }
 }
 

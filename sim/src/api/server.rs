@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -16,16 +16,17 @@ use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-use super::calls::{Call, Method};
+use super::calls::{Answer, Call, Method};
 use super::error::ApiError;
 use super::faults::Then;
+use super::stream::{self, Streamed};
 use super::{World, control, tls};
 use crate::clock::Clock;
 use crate::resettable::{Conn, Reset, ResetSwitch};
 use crate::wechat::Account;
 
 /// Larger request bodies are answered with 413.
-pub const MAX_BODY_BYTES: usize = 1 << 20;
+pub const MAX_BODY_BYTES: usize = 12 << 20;
 
 /// What to serve and where.
 #[derive(Debug, Clone)]
@@ -198,7 +199,7 @@ async fn converse(
         .await;
 }
 
-type Response = hyper::Response<Full<Bytes>>;
+type Response = hyper::Response<Streamed>;
 
 async fn answer(
     world: &World,
@@ -207,6 +208,7 @@ async fn answer(
 ) -> Result<Response, Reset> {
     let (head, body) = request.into_parts();
     let path = head.uri.path();
+    note_strange_headers(world, &head.headers);
     let Ok(body) = Limited::new(body, MAX_BODY_BYTES).collect().await else {
         return Ok(status(413));
     };
@@ -217,13 +219,10 @@ async fn answer(
             _ => Method::Other,
         };
         let query = head.uri.query().unwrap_or_default();
-        world.answer(&Call::new(
-            method,
-            path,
-            query,
-            body.to_bytes().to_vec(),
-            peer,
-        ))
+        let content_type = head.headers.get(hyper::header::CONTENT_TYPE);
+        let call = Call::new(method, path, query, body.to_bytes().to_vec(), peer)
+            .of_type(content_type.and_then(|value| value.to_str().ok()));
+        world.answer(&call)
     };
 
     let (delay_ms, then) = world.take_fault(path).unwrap_or_default();
@@ -231,7 +230,12 @@ async fn answer(
         tokio::time::sleep(Duration::from_millis(delay_ms)).await;
     }
     match then {
-        Then::Answer => return Ok(json(carry_out().to_string())),
+        Then::Answer => {
+            return Ok(match carry_out() {
+                Answer::Json(value) => json(value.to_string()),
+                Answer::Medium(medium) => stream::response(medium),
+            });
+        }
         Then::Errcode(errcode) => {
             world.enter_fault(path, Some(errcode));
             return Ok(json(
@@ -251,8 +255,17 @@ async fn answer(
     }
 }
 
+/// Headers by which an application is known to whoever stands between it and WeChat.
+fn note_strange_headers(world: &World, headers: &hyper::HeaderMap) {
+    for name in headers.keys().map(hyper::header::HeaderName::as_str) {
+        if matches!(name, "authorization" | "cookie") || name.starts_with("x-weir-") {
+            world.enter_strange_header(name);
+        }
+    }
+}
+
 fn json(text: String) -> Response {
-    let mut response = Response::new(Full::from(text));
+    let mut response = Response::new(Streamed::from(Bytes::from(text)));
     let value = hyper::header::HeaderValue::from_static("application/json; encoding=utf-8");
     response
         .headers_mut()
@@ -261,7 +274,7 @@ fn json(text: String) -> Response {
 }
 
 fn status(code: u16) -> Response {
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(Streamed::from(Bytes::new()));
     *response.status_mut() =
         hyper::StatusCode::from_u16(code).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
     response

@@ -6,10 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use super::calls::{self, Call};
+use super::calls::{self, Answer, Call};
 use super::faults::{FaultRule, Faults, Then};
-use super::ledger::{Ledger, Sent};
+use super::ledger::{Calls, Ledger, Sent};
+use super::media::{Content, MadeUp, Media, Medium};
 use super::quotas::{Limit, Quotas};
+use super::sends::{Recipients, Sends, Total};
+use super::tickets::Tickets;
 use super::tokens::{Kind, Tokens};
 use super::users::{Act, Follow, Profile, Users};
 use crate::clock::Clock;
@@ -37,6 +40,11 @@ pub(super) struct AccountState {
     pub(super) tokens: Tokens,
     pub(super) users: Users,
     pub(super) quotas: Quotas,
+    pub(super) sends: Sends,
+    pub(super) media: Media,
+    pub(super) tickets: Tickets,
+    /// The body of `menu/create`.
+    pub(super) menu: Option<Value>,
     pub(super) tags: BTreeMap<i64, String>,
     /// Addresses that may fetch tokens; everybody when `None`.
     pub(super) ip_whitelist: Option<Vec<IpAddr>>,
@@ -54,6 +62,10 @@ impl World {
                 tokens: Tokens::default(),
                 users: Users::default(),
                 quotas: Quotas::default(),
+                sends: Sends::default(),
+                media: Media::default(),
+                tickets: Tickets::default(),
+                menu: None,
                 tags: BTreeMap::from([(2, "星标组".to_owned())]),
                 ip_whitelist: None,
                 any_openid: false,
@@ -75,13 +87,15 @@ impl World {
     }
 
     /// Answers one call as WeChat would, and enters it into the ledger.
-    pub fn answer(&self, call: &Call) -> Value {
+    pub fn answer(&self, call: &Call) -> Answer {
         let now_ms = self.clock.now_ms();
         let mut state = self.lock();
+        let authorised = calls::is_authorised(&mut state, now_ms, call);
         let result = calls::answer(&mut state, now_ms, call);
         let errcode = result.as_ref().err().map(|error| error.errcode);
-        state.enter(call.path(), errcode, false);
-        result.unwrap_or_else(|error| error.body(now_ms / 1000))
+        let calls = state.enter(call.path(), errcode, false);
+        calls.authorised += u64::from(authorised);
+        result.unwrap_or_else(|error| Answer::Json(error.body(now_ms / 1000)))
     }
 
     /// The names of the accounts.
@@ -232,6 +246,74 @@ impl World {
         self.with(account, |_, state| state.ip_whitelist = allow)
     }
 
+    /// So many messages of each template may be sent to a user, whatever it was before.
+    ///
+    /// # Errors
+    /// [`NoSuchAccount`].
+    pub fn grant_credits(
+        &self,
+        account: &str,
+        openid: &str,
+        credits: &BTreeMap<String, u64>,
+    ) -> Result<(), NoSuchAccount> {
+        self.with(account, |_, state| {
+            for (template, credits) in credits {
+                state.sends.grant(openid, template, *credits);
+            }
+        })
+    }
+
+    /// What is left to a user, by template.
+    ///
+    /// # Errors
+    /// [`NoSuchAccount`].
+    pub fn credits(
+        &self,
+        account: &str,
+        openid: &str,
+    ) -> Result<BTreeMap<String, u64>, NoSuchAccount> {
+        self.with(account, |_, state| state.sends.credits(openid))
+    }
+
+    /// Lets subscribe messages be sent without a credit.
+    ///
+    /// # Errors
+    /// [`NoSuchAccount`].
+    pub fn accept_any_credit(&self, account: &str, accept: bool) -> Result<(), NoSuchAccount> {
+        self.with(account, |_, state| state.sends.any_credit = accept)
+    }
+
+    /// The messages of each API, added up since the ledger was cleared.
+    ///
+    /// # Errors
+    /// [`NoSuchAccount`].
+    pub fn totals(&self, account: &str) -> Result<BTreeMap<String, Total>, NoSuchAccount> {
+        self.with(account, |_, state| state.sends.totals())
+    }
+
+    /// Who got how many messages of one API since the ledger was cleared.
+    ///
+    /// # Errors
+    /// [`NoSuchAccount`].
+    pub fn recipients(&self, account: &str, api: &str) -> Result<Recipients, NoSuchAccount> {
+        self.with(account, |_, state| state.sends.recipients(api))
+    }
+
+    /// Puts something there for `media/get`.
+    ///
+    /// # Errors
+    /// [`NoSuchAccount`].
+    pub fn put_media(&self, account: &str, id: &str, made_up: MadeUp) -> Result<(), NoSuchAccount> {
+        let medium = Medium {
+            content_type: made_up.content_type,
+            filename: id.to_owned(),
+            content: Content::Pattern(made_up.bytes),
+        };
+        self.with(account, |now_ms, state| {
+            state.media.put(now_ms, id, medium);
+        })
+    }
+
     /// Adds a fault.
     pub fn inject(&self, rule: FaultRule) {
         self.lock().faults.add(rule);
@@ -254,7 +336,11 @@ impl World {
 
     /// Starts a new ledger.
     pub fn clear_ledger(&self) {
-        self.lock().ledger = Ledger::default();
+        let mut state = self.lock();
+        state.ledger = Ledger::default();
+        for account in &mut state.accounts {
+            account.sends.clear_counts();
+        }
     }
 
     /// What the next call of `path` suffers: a delay in milliseconds, and what then.
@@ -265,6 +351,16 @@ impl World {
     /// Enters a call into the ledger that a fault kept from being carried out.
     pub(super) fn enter_fault(&self, path: &str, errcode: Option<i64>) {
         self.lock().enter(path, errcode, errcode.is_none());
+    }
+
+    /// Enters headers into the ledger that WeChat should not have seen.
+    pub(super) fn enter_strange_header(&self, name: &str) {
+        let mut state = self.lock();
+        *state
+            .ledger
+            .strange_headers
+            .entry(name.to_owned())
+            .or_default() += 1;
     }
 
     fn with<T>(
@@ -290,7 +386,7 @@ impl World {
 }
 
 impl State {
-    fn enter(&mut self, path: &str, errcode: Option<i64>, fault: bool) {
+    fn enter(&mut self, path: &str, errcode: Option<i64>, fault: bool) -> &mut Calls {
         let path = if calls::exists(path) { path } else { "other" };
         let calls = self.ledger.calls.entry(path.to_owned()).or_default();
         calls.count += 1;
@@ -298,6 +394,7 @@ impl State {
         if let Some(errcode) = errcode {
             *calls.errcodes.entry(errcode).or_default() += 1;
         }
+        calls
     }
 
     pub(super) fn record(&mut self, sent: Sent) {

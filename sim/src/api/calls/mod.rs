@@ -1,14 +1,18 @@
 //! One call: what it is, who may make it, and the table of paths.
 
+mod account;
+mod data;
+mod media;
 mod messages;
 mod tokens;
 mod users;
 
 use std::net::IpAddr;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::error::ApiError;
+use super::media::Medium;
 use super::quotas::Exceeded;
 use super::tokens::{TokenFault, well_formed};
 use super::world::{AccountState, State};
@@ -30,7 +34,17 @@ pub struct Call {
     path: String,
     query: Vec<(String, String)>,
     body: Vec<u8>,
+    content_type: Option<String>,
     peer: IpAddr,
+}
+
+/// What a call is answered.
+#[derive(Debug)]
+pub enum Answer {
+    /// Almost always.
+    Json(Value),
+    /// `media/get`.
+    Medium(Medium),
 }
 
 impl Call {
@@ -44,8 +58,16 @@ impl Call {
             path: path.to_owned(),
             query,
             body,
+            content_type: None,
             peer,
         }
+    }
+
+    /// With the request's `Content-Type`.
+    #[must_use]
+    pub fn of_type(mut self, content_type: Option<&str>) -> Self {
+        self.content_type = content_type.map(str::to_owned);
+        self
     }
 
     pub(super) fn path(&self) -> &str {
@@ -55,6 +77,16 @@ impl Call {
     fn query(&self, name: &str) -> Option<&str> {
         let (_, value) = self.query.iter().find(|(n, _)| n == name)?;
         Some(value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// The boundary of a `multipart/form-data` body.
+    fn boundary(&self) -> Option<&str> {
+        let content_type = self.content_type.as_deref()?;
+        content_type
+            .to_ascii_lowercase()
+            .starts_with("multipart/form-data")
+            .then(|| media::parameter(content_type, "boundary"))
+            .flatten()
     }
 
     fn json(&self) -> Result<Value, ApiError> {
@@ -82,6 +114,8 @@ enum Door {
         Method,
         fn(&mut Caller<'_>, &Call) -> Result<Value, ApiError>,
     ),
+    /// A token, for something other than JSON.
+    Media(fn(&mut Caller<'_>, &Call) -> Result<Medium, ApiError>),
 }
 
 /// Whoever holds a good token.
@@ -109,7 +143,19 @@ fn door(path: &str) -> Option<Door> {
         "/cgi-bin/tags/members/batchtagging" => Door::Token(Post, users::batchtagging),
         "/cgi-bin/message/custom/send" => Door::Token(Post, messages::custom),
         "/cgi-bin/message/template/send" => Door::Token(Post, messages::template),
-        "/cgi-bin/getcallbackip" | "/cgi-bin/get_api_domain_ip" => Door::Token(Get, addresses),
+        "/cgi-bin/message/subscribe/send" => Door::Token(Post, messages::subscribe),
+        "/cgi-bin/message/subscribe/bizsend" => Door::Token(Post, messages::bizsend),
+        "/cgi-bin/media/upload" => Door::Token(Post, media::upload),
+        "/cgi-bin/media/get" => Door::Media(media::get),
+        "/cgi-bin/menu/create" => Door::Token(Post, account::menu_create),
+        "/cgi-bin/menu/get" => Door::Token(Get, account::menu_get),
+        "/cgi-bin/menu/delete" => Door::Token(Get, account::menu_delete),
+        "/cgi-bin/ticket/getticket" => Door::Token(Get, account::ticket),
+        "/cgi-bin/clear_quota" => Door::Token(Post, account::clear_quota),
+        "/cgi-bin/openapi/quota/get" => Door::Token(Post, account::quota_get),
+        "/cgi-bin/getcallbackip" | "/cgi-bin/get_api_domain_ip" => {
+            Door::Token(Get, account::addresses)
+        }
         _ => return None,
     })
 }
@@ -118,26 +164,42 @@ pub(super) fn exists(path: &str) -> bool {
     door(path).is_some()
 }
 
-pub(super) fn answer(state: &mut State, now_ms: i64, call: &Call) -> Result<Value, ApiError> {
+pub(super) fn answer(state: &mut State, now_ms: i64, call: &Call) -> Result<Answer, ApiError> {
     match door(&call.path).ok_or(40066)? {
         Door::Secret(method, handle) => {
             require(method, call)?;
-            handle(state, now_ms, call)
+            handle(state, now_ms, call).map(Answer::Json)
         }
         Door::Token(method, handle) => {
-            require(method, call)?;
-            let index = authorise(state, now_ms, call)?;
-            spend(&mut state.accounts[index], now_ms, &call.path)?;
-            handle(
-                &mut Caller {
-                    state,
-                    index,
-                    now_ms,
-                },
-                call,
-            )
+            let mut caller = admit(state, now_ms, method, call)?;
+            handle(&mut caller, call).map(Answer::Json)
+        }
+        Door::Media(handle) => {
+            let mut caller = admit(state, now_ms, Method::Get, call)?;
+            handle(&mut caller, call).map(Answer::Medium)
         }
     }
+}
+
+/// Whether a token that is good now came with the call, whatever the call is.
+pub(super) fn is_authorised(state: &mut State, now_ms: i64, call: &Call) -> bool {
+    authorise(state, now_ms, call).is_ok()
+}
+
+fn admit<'a>(
+    state: &'a mut State,
+    now_ms: i64,
+    method: Method,
+    call: &Call,
+) -> Result<Caller<'a>, ApiError> {
+    require(method, call)?;
+    let index = authorise(state, now_ms, call)?;
+    spend(&mut state.accounts[index], now_ms, &call.path)?;
+    Ok(Caller {
+        state,
+        index,
+        now_ms,
+    })
 }
 
 fn require(method: Method, call: &Call) -> Result<(), ApiError> {
@@ -174,10 +236,6 @@ fn spend(account: &mut AccountState, now_ms: i64, path: &str) -> Result<(), ApiE
             Exceeded::Day => 45009.into(),
             Exceeded::Minute => 45011.into(),
         })
-}
-
-fn addresses(_: &mut Caller<'_>, _: &Call) -> Result<Value, ApiError> {
-    Ok(json!({"ip_list": ["127.0.0.1"]}))
 }
 
 /// Text of a member, if it is one and not empty.
