@@ -60,7 +60,7 @@ pub mod shared;
 mod tags;
 pub mod template;
 pub mod time;
-mod tokens;
+pub mod tokens;
 
 pub use effect::{CallRequest, Effect, LogLevel, Response};
 pub use engine::{Engine, Env, Random};

@@ -48,17 +48,23 @@ struct Record {
 }
 
 /// What a caller may do.
-pub(crate) struct Access {
+#[derive(Debug)]
+pub struct Access {
     /// Use this.
-    pub(crate) token: Option<String>,
+    pub token: Option<String>,
     /// The caller holds the lease now and must fetch.
-    pub(crate) fetch: bool,
+    pub fetch: bool,
 }
 
 /// How a fetch went.
-pub(crate) enum Fetched {
-    /// WeChat's answer: the token and its remaining life in seconds.
-    Token { token: String, expires_in_s: u64 },
+pub enum Fetched {
+    /// WeChat's answer.
+    Token {
+        /// The access token.
+        token: String,
+        /// What is left of its life, seconds.
+        expires_in_s: u64,
+    },
     /// It may work later.
     Failed,
     /// An operator has to act.
@@ -66,12 +72,22 @@ pub(crate) enum Fetched {
 }
 
 /// Creates the record. Call while configuring.
-pub(crate) fn prepare(shared: &dyn SharedData, appid: &str) {
+pub fn prepare(shared: &dyn SharedData, appid: &str) {
     shared::create(shared, &key(appid), &write(&Record::default()));
 }
 
+/// The token, and how long it is good for; nothing is taken on by asking. `true` with it: it is time to fetch the next.
+#[must_use]
+pub fn current(shared: &dyn SharedData, appid: &str, mono_ms: u64) -> Option<(String, u64, bool)> {
+    let (value, _) = shared.get(&key(appid))?;
+    let record: Record = serde_json::from_slice(&value).ok()?;
+    let left_ms = record.ends_mono_ms.saturating_sub(mono_ms);
+    let early = left_ms < EARLY_MS && mono_ms >= record.not_before_mono_ms;
+    (left_ms > 0 && !record.token.is_empty()).then_some((record.token, left_ms, early))
+}
+
 /// Asks for the token.
-pub(crate) fn access(shared: &dyn SharedData, appid: &str, me: OwnerId, mono_ms: u64) -> Access {
+pub fn access(shared: &dyn SharedData, appid: &str, me: OwnerId, mono_ms: u64) -> Access {
     change(shared, appid, |record| {
         let left_ms = match record.token.as_str() {
             "" => 0,
@@ -100,7 +116,7 @@ pub(crate) fn access(shared: &dyn SharedData, appid: &str, me: OwnerId, mono_ms:
 
 /// Records what a fetch brought, and gives the lease back. A lease that has meanwhile gone to another is left alone,
 /// but a token is a token.
-pub(crate) fn fetched(
+pub fn fetched(
     shared: &dyn SharedData,
     appid: &str,
     me: OwnerId,
@@ -133,7 +149,7 @@ pub(crate) fn fetched(
 }
 
 /// Drops `token` if it is still the current one: WeChat has refused it.
-pub(crate) fn invalidate(shared: &dyn SharedData, appid: &str, token: &str) {
+pub fn invalidate(shared: &dyn SharedData, appid: &str, token: &str) {
     let _ = change(shared, appid, |record| {
         if record.token != token && !planted(Bug::InvalidateWithoutCompare) {
             return ((), Write::No);

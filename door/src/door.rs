@@ -1,0 +1,551 @@
+//! The door's decisions about requests, of one worker under one configuration.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+use serde::Deserialize;
+use weir_engine::config::AccountId;
+use weir_engine::owners::OwnerId;
+use weir_engine::time::Now;
+use weir_engine::{Env, LogLevel, Response, StreamId, tokens};
+use weir_protocol::api::{self, AnswerError, Class};
+
+use crate::admit::{self, Head, Kind, Put};
+use crate::answers;
+use crate::cache::{self, Found};
+use crate::config::{Config, HandOut, Linter};
+use crate::effect::{Call, Effect, Step};
+use crate::exchange::{Exchange, MAX_BUSY_REPLAYS, MAX_TOKEN_REPLAYS, Stage};
+use crate::lint::lint;
+use crate::metric::Metric;
+use crate::outbox::Outbox;
+use crate::quota;
+use crate::sends::{self, Send, Sent};
+use crate::stand_in;
+
+/// Longest body of a login, bytes.
+const MAX_LOGIN_BYTES: usize = 4 * 1_024;
+/// An answer that is longer than this says no error.
+const MAX_ERROR_BYTES: usize = 4 * 1_024;
+/// Longest answer that is kept for others, or read for what was sent.
+const MAX_ANSWER_BYTES: usize = 64 * 1_024;
+/// Until a busy WeChat is asked again; twice that the second time.
+const BUSY_PAUSE_MS: u64 = 300;
+
+/// The door.
+pub struct Door {
+    pub(crate) config: Rc<Config>,
+    pub(crate) me: OwnerId,
+    pub(crate) exchanges: BTreeMap<StreamId, Exchange>,
+    /// Those that wait for the root's turn.
+    pub(crate) waiting: BTreeSet<StreamId>,
+    /// Accounts whose access token is missing or near its end.
+    pub(crate) wanted: BTreeSet<AccountId>,
+    pub(crate) calls: BTreeSet<Call>,
+    pub(crate) outbox: Outbox,
+    pub(crate) effects: VecDeque<Effect>,
+    pub(crate) woken: bool,
+}
+
+/// What to do with an answer that is passing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passing {
+    /// It passes, and the rest of it.
+    On,
+    /// There is more to come before that can be said.
+    More,
+    /// It is held back; an [`Effect`] will say.
+    Hold,
+}
+
+impl Door {
+    /// A door for `config`. Creates what is to be shared, so call it while configuring, never later.
+    pub fn new(config: Rc<Config>, env: &mut Env<'_>) -> Self {
+        let mut id = [0; 4];
+        env.random.fill(&mut id);
+        for account in &config.accounts {
+            tokens::prepare(env.shared, &account.appid);
+            cache::prepare(env.shared, &account.appid);
+            quota::prepare(env.shared, &account.appid);
+        }
+        Self {
+            // An account's token is fetched before it is asked for.
+            wanted: (0..).map(AccountId).take(config.accounts.len()).collect(),
+            config,
+            me: OwnerId::from_random(id),
+            exchanges: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            calls: BTreeSet::new(),
+            outbox: Outbox::default(),
+            effects: VecDeque::new(),
+            woken: false,
+        }
+    }
+
+    /// The configuration it runs.
+    #[must_use]
+    pub fn config(&self) -> &Rc<Config> {
+        &self.config
+    }
+
+    /// The next thing to do, in order.
+    pub fn poll(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Whether it may be dropped without loss.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.exchanges.is_empty() && self.calls.is_empty() && self.outbox.len() == 0
+    }
+
+    /// A request's head is there.
+    pub fn on_request(&mut self, stream: StreamId, head: &Head<'_>, env: &mut Env<'_>) -> Step {
+        let config = self.config.clone();
+        let admitted = match admit::admit(&config, head, env.now.unix_s()) {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                let reason = refusal.label();
+                self.count(Metric::Refused { reason });
+                return Step::Respond(refusal.response());
+            }
+        };
+        if admitted.kind == Kind::Login {
+            let (client, account) = (admitted.client, admitted.account);
+            return self.hand_out(stream, Exchange::new(admitted, head), client, account, env);
+        }
+        if self.exchanges.len() >= config.limits.held_max {
+            let reason = "crowd";
+            self.count(Metric::Refused { reason });
+            return Step::Respond(answers::error(
+                503,
+                answers::BUSY,
+                "too many requests at a time",
+            ));
+        }
+        let exchange = Exchange::new(admitted, head);
+        let most = config.limits.replay_max_bytes;
+        if exchange.stage == Stage::Login || exchange.wants_body(most) {
+            self.exchanges.insert(stream, exchange);
+            return Step::Hold;
+        }
+        self.go(stream, exchange, env)
+    }
+
+    /// How much of the body is wanted; more of it is not read. `None`: none of it, it passes.
+    #[must_use]
+    pub fn wants(&self, stream: StreamId) -> Option<usize> {
+        match self.exchanges.get(&stream)?.stage {
+            Stage::Login => Some(MAX_LOGIN_BYTES),
+            Stage::Body => Some(self.config.limits.replay_max_bytes),
+            _ => None,
+        }
+    }
+
+    /// The body that was wanted; `None` if it is larger.
+    pub fn on_body(&mut self, stream: StreamId, body: Option<Vec<u8>>, env: &mut Env<'_>) -> Step {
+        let Some(mut exchange) = self.exchanges.remove(&stream) else {
+            return Step::Hold;
+        };
+        if exchange.stage == Stage::Login {
+            return self.on_login(stream, exchange, &body.unwrap_or_default(), env);
+        }
+        if let Some(body) = &body {
+            if let Some(refusal) = self.lint(&exchange, body) {
+                return Step::Respond(refusal);
+            }
+            exchange.send = Send::of(&exchange.admitted.path, body);
+        } else if sends::is_send(&exchange.admitted.path) {
+            return Step::Respond(answers::error(413, 45002, "the message is too large"));
+        }
+        exchange.body = body;
+        self.go(stream, exchange, env)
+    }
+
+    fn on_login(
+        &mut self,
+        stream: StreamId,
+        exchange: Exchange,
+        body: &[u8],
+        env: &mut Env<'_>,
+    ) -> Step {
+        #[derive(Deserialize)]
+        struct Login {
+            appid: String,
+            secret: Option<String>,
+        }
+        let config = self.config.clone();
+        let head = Head {
+            method: &exchange.method,
+            target: &exchange.admitted.path,
+            authorization: exchange.authorization.as_deref(),
+            account: exchange.named_account.as_deref(),
+            content_type: None,
+            content_length: None,
+            certificate: exchange.certificate.as_deref(),
+            ends: true,
+        };
+        let who = match serde_json::from_slice::<Login>(body) {
+            Ok(Login { appid, secret }) => admit::login(&config, &head, &appid, secret.as_deref()),
+            Err(_) => Err(admit::Refusal::WhichAccount),
+        };
+        match who {
+            Ok((client, account)) => self.hand_out(stream, exchange, client, account, env),
+            Err(refusal) => {
+                let reason = refusal.label();
+                self.count(Metric::Refused { reason });
+                Step::Respond(refusal.response())
+            }
+        }
+    }
+
+    /// Answers a login.
+    fn hand_out(
+        &mut self,
+        stream: StreamId,
+        mut exchange: Exchange,
+        client: usize,
+        account: AccountId,
+        env: &mut Env<'_>,
+    ) -> Step {
+        let config = self.config.clone();
+        let (Some(of), Some(with)) = (config.clients.get(client), config.account(account)) else {
+            return Step::Respond(admit::Refusal::Stranger.response());
+        };
+        if config.hand_out == HandOut::StandIn {
+            let lasts_s = config.limits.stand_in_s;
+            let text = stand_in::write(of, with, env.now.unix_s() + lasts_s);
+            let outcome = "login";
+            self.count(Metric::Call { account, outcome });
+            return Step::Respond(answers::token(&text, lasts_s));
+        }
+        (exchange.admitted.kind, exchange.admitted.account) = (Kind::Login, account);
+        match self.token(account, env) {
+            Some((token, left_ms)) => {
+                let outcome = "login";
+                self.count(Metric::Call { account, outcome });
+                Step::Respond(answers::token(&token, left_ms / 1_000))
+            }
+            None => self.wait_for_token(stream, exchange, env.now),
+        }
+    }
+
+    /// What the linter says against a request; a refusal, if it is to be one.
+    fn lint(&mut self, exchange: &Exchange, body: &[u8]) -> Option<Response> {
+        let of_json =
+            (exchange.content_type.as_deref()).is_none_or(|kind| !kind.starts_with("multipart/"));
+        if self.config.linter == Linter::Off || exchange.method != "POST" || !of_json {
+            return None;
+        }
+        let account = exchange.admitted.account;
+        let found = lint(&exchange.admitted.path, body);
+        for finding in &found {
+            let rule = finding.rule;
+            self.count(Metric::Lint { account, rule });
+        }
+        let first = found
+            .first()
+            .filter(|_| self.config.linter == Linter::Refuse)?;
+        let outcome = "linted";
+        self.count(Metric::Call { account, outcome });
+        let text = format!("{}: {}", first.rule, first.text);
+        Some(answers::error(200, first.errcode, &text))
+    }
+
+    /// The request is complete, or as much of it as is wanted.
+    fn go(&mut self, stream: StreamId, exchange: Exchange, env: &mut Env<'_>) -> Step {
+        let config = self.config.clone();
+        let id = exchange.admitted.account;
+        let Some(account) = config.account(id) else {
+            return Step::Respond(admit::Refusal::WhichAccount.response());
+        };
+        if let Some(thing) = exchange.thing {
+            match cache::find(env.shared, &account.appid, thing, env.now.mono_ms) {
+                Found::Answer(answer) => {
+                    let outcome = "kept";
+                    self.count(Metric::Call {
+                        account: id,
+                        outcome,
+                    });
+                    return Step::Respond(answers::document(answer));
+                }
+                Found::Wait => {
+                    let since_ms = env.now.mono_ms;
+                    return self.hold(stream, exchange, Stage::Kept { since_ms });
+                }
+                Found::Ask => {}
+            }
+        }
+        let path = &exchange.admitted.path;
+        let quota = config.quotas.iter().find(|quota| quota.path == *path);
+        let most = quota.map_or(u32::MAX, |quota| {
+            quota.per_day.saturating_sub(quota.reserve)
+        });
+        if quota::take(env.shared, &account.appid, path, most, env.now.unix_s()).is_none() {
+            let outcome = "quota";
+            self.count(Metric::Call {
+                account: id,
+                outcome,
+            });
+            self.let_others_ask(&exchange, env);
+            let text = "the calls of today are used up; they begin anew at midnight in Beijing";
+            return Step::Respond(answers::error(200, answers::QUOTA, text));
+        }
+        self.forward(stream, exchange, env)
+    }
+
+    pub(crate) fn forward(
+        &mut self,
+        stream: StreamId,
+        mut exchange: Exchange,
+        env: &mut Env<'_>,
+    ) -> Step {
+        let config = self.config.clone();
+        let id = exchange.admitted.account;
+        let Some(account) = config.account(id) else {
+            return Step::Respond(admit::Refusal::WhichAccount.response());
+        };
+        if exchange.put() == Put::AccessToken {
+            match self.token(id, env) {
+                Some((token, _)) => exchange.token = token,
+                None => return self.wait_for_token(stream, exchange, env.now),
+            }
+        }
+        let path = exchange.target(account.app_secret.expose());
+        exchange.stage = Stage::Forwarded;
+        self.exchanges.insert(stream, exchange);
+        let outcome = "forwarded";
+        self.count(Metric::Call {
+            account: id,
+            outcome,
+        });
+        Step::Forward { path }
+    }
+
+    /// The access token and what is left of its life. It is fetched when it is missing or near its end.
+    pub(crate) fn token(&mut self, id: AccountId, env: &mut Env<'_>) -> Option<(String, u64)> {
+        let account = self.config.account(id)?;
+        let current = tokens::current(env.shared, &account.appid, env.now.mono_ms);
+        if current.as_ref().is_none_or(|(_, _, early)| *early) && self.wanted.insert(id) {
+            self.wake();
+        }
+        current.map(|(token, left_ms, _)| (token, left_ms))
+    }
+
+    fn wait_for_token(&mut self, stream: StreamId, exchange: Exchange, now: Now) -> Step {
+        let since_ms = now.mono_ms;
+        self.hold(stream, exchange, Stage::NoToken { since_ms })
+    }
+
+    fn hold(&mut self, stream: StreamId, mut exchange: Exchange, stage: Stage) -> Step {
+        exchange.stage = stage;
+        self.exchanges.insert(stream, exchange);
+        self.waiting.insert(stream);
+        self.wake();
+        Step::Hold
+    }
+
+    /// WeChat's answer begins. `false`: all of it passes.
+    pub fn on_answer_begins(
+        &mut self,
+        stream: StreamId,
+        status: u16,
+        ends: bool,
+        env: &mut Env<'_>,
+    ) -> bool {
+        let Some(exchange) = self.exchanges.get(&stream) else {
+            return false;
+        };
+        if exchange.stage != Stage::Forwarded {
+            return false;
+        }
+        if status != 200 || ends {
+            self.over(stream, Sent::Unknown, &[], env);
+            return false;
+        }
+        true
+    }
+
+    /// So much of the answer is there; `read` gives it.
+    pub fn on_answer(
+        &mut self,
+        stream: StreamId,
+        size: usize,
+        ends: bool,
+        read: impl FnOnce(usize) -> Vec<u8>,
+        env: &mut Env<'_>,
+    ) -> Passing {
+        let Some(exchange) = self.exchanges.get(&stream) else {
+            return Passing::On;
+        };
+        if exchange.stage != Stage::Forwarded {
+            return Passing::On;
+        }
+        let reads_all = exchange.send.is_some() || exchange.thing.is_some();
+        let most = if reads_all {
+            MAX_ANSWER_BYTES
+        } else {
+            MAX_ERROR_BYTES
+        };
+        if size > most {
+            self.over(stream, Sent::Unknown, &[], env);
+            return Passing::On;
+        }
+        if !ends {
+            return Passing::More;
+        }
+        let answer = read(size);
+        if self.judge(stream, &answer, env) {
+            Passing::Hold
+        } else {
+            Passing::On
+        }
+    }
+
+    /// What an answer means. `true`: it is asked again; otherwise it is over.
+    pub(crate) fn judge(&mut self, stream: StreamId, answer: &[u8], env: &mut Env<'_>) -> bool {
+        let config = self.config.clone();
+        let Some(exchange) = self.exchanges.get_mut(&stream) else {
+            return false;
+        };
+        let id = exchange.admitted.account;
+        let Some(account) = config.account(id) else {
+            return false;
+        };
+        let error = match api::check(answer) {
+            Ok(()) => {
+                self.over(stream, Sent::Answered(0), answer, env);
+                return false;
+            }
+            // A file, or a page of somebody in between.
+            Err(AnswerError::Malformed) => {
+                self.over(stream, Sent::Unknown, answer, env);
+                return false;
+            }
+            Err(AnswerError::Refused(error)) => error,
+        };
+        let class = error.class();
+        let has_body = exchange.body.is_some() && !exchange.gone;
+        let now_ms = env.now.mono_ms;
+        let replays = match class {
+            Class::Token if exchange.put() == Put::AccessToken => {
+                tokens::invalidate(env.shared, &account.appid, &exchange.token);
+                self.wanted.insert(id);
+                exchange.token_replays += 1;
+                exchange.stage = Stage::Refused { since_ms: now_ms };
+                has_body && exchange.token_replays <= MAX_TOKEN_REPLAYS
+            }
+            Class::Transient | Class::MinuteQuota if exchange.is_idempotent() => {
+                exchange.busy_replays += 1;
+                let pause_ms = BUSY_PAUSE_MS << exchange.busy_replays;
+                exchange.stage = Stage::Busy {
+                    again_ms: now_ms + pause_ms,
+                };
+                has_body && exchange.busy_replays <= MAX_BUSY_REPLAYS
+            }
+            _ => false,
+        };
+        if class == Class::DailyQuota {
+            let path = exchange.admitted.path.clone();
+            quota::stop(env.shared, &account.appid, &path, env.now.unix_s());
+        }
+        let class = class.name();
+        self.count(Metric::ApiError { account: id, class });
+        if replays {
+            self.waiting.insert(stream);
+            self.wake();
+        } else {
+            self.over(stream, Sent::Answered(error.errcode), answer, env);
+        }
+        replays
+    }
+
+    /// The last word on a request has been said.
+    pub(crate) fn over(&mut self, stream: StreamId, sent: Sent, answer: &[u8], env: &mut Env<'_>) {
+        let config = self.config.clone();
+        let Some(exchange) = self.exchanges.remove(&stream) else {
+            return;
+        };
+        self.waiting.remove(&stream);
+        let (Some(account), Some(client)) = (
+            config.account(exchange.admitted.account),
+            config.clients.get(exchange.admitted.client),
+        ) else {
+            return;
+        };
+        if let Some(thing) = exchange.thing {
+            let good = (sent == Sent::Answered(0)).then_some(answer);
+            cache::put(env.shared, &account.appid, thing, good, env.now.mono_ms);
+        }
+        let cleared = matches!(exchange.admitted.path.as_str(), "/cgi-bin/clear_quota");
+        if cleared && sent == Sent::Answered(0) {
+            quota::clear(env.shared, &account.appid);
+        }
+        if let Some(send) = &exchange.send
+            && config.store.is_some()
+        {
+            let mut id = [0; 16];
+            env.random.fill(&mut id);
+            let id = u128::from_le_bytes(id);
+            let event = send.event(account, client, id, sent, answer, env.now);
+            if !self.outbox.push(event, config.limits.outbox_max_events) {
+                let reason = "overflow";
+                self.effects
+                    .push_back(Effect::Count(Metric::Lost { reason }, 1));
+            }
+            self.wake();
+        }
+    }
+
+    /// The stream is over.
+    pub fn on_gone(&mut self, stream: StreamId, env: &mut Env<'_>) {
+        let Some(exchange) = self.exchanges.get_mut(&stream) else {
+            return;
+        };
+        match exchange.stage {
+            // The answer may yet say whether it was sent.
+            Stage::Replaying => exchange.gone = true,
+            Stage::Forwarded => self.over(stream, Sent::Unknown, &[], env),
+            // WeChat has refused it.
+            Stage::Refused { .. } | Stage::Busy { .. } => {
+                self.over(stream, Sent::Answered(answers::BAD_TOKEN), &[], env);
+            }
+            // Nothing was sent.
+            Stage::Login | Stage::Body | Stage::NoToken { .. } | Stage::Kept { .. } => {
+                self.waiting.remove(&stream);
+                if let Some(exchange) = self.exchanges.remove(&stream) {
+                    let asks = exchange.stage != Stage::Body
+                        && !matches!(exchange.stage, Stage::Kept { .. });
+                    if asks {
+                        self.let_others_ask(&exchange, env);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives back the right to ask for what is kept for all.
+    pub(crate) fn let_others_ask(&self, exchange: &Exchange, env: &mut Env<'_>) {
+        if let (Some(thing), Some(account)) = (
+            exchange.thing,
+            self.config.account(exchange.admitted.account),
+        ) {
+            cache::put(env.shared, &account.appid, thing, None, env.now.mono_ms);
+        }
+    }
+
+    pub(crate) fn count(&mut self, metric: Metric) {
+        self.effects.push_back(Effect::Count(metric, 1));
+    }
+
+    pub(crate) fn log(&mut self, level: LogLevel, line: String) {
+        self.effects.push_back(Effect::Log { level, line });
+    }
+
+    pub(crate) fn wake(&mut self) {
+        if !self.woken {
+            self.woken = true;
+            self.effects.push_back(Effect::Wake);
+        }
+    }
+}

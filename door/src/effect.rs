@@ -1,0 +1,94 @@
+//! What the door wants done.
+
+use weir_engine::config::AccountId;
+use weir_engine::{LogLevel, Response, StreamId};
+
+use crate::metric::Metric;
+
+/// What becomes of a request, said while it passes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It is answered with this.
+    Respond(Response),
+    /// It goes to WeChat with this `:path`, and without what it said of the caller.
+    Forward {
+        /// `:path`; it has an access token in it: never log it.
+        path: String,
+    },
+    /// It is held: for its body, where [`Door::wants`](crate::Door::wants) it, or until an [`Effect`] says more.
+    Hold,
+}
+
+/// One thing to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// A held request is to go on as this says.
+    Release {
+        /// Which.
+        stream: StreamId,
+        /// How; never [`Step::Hold`].
+        step: Step,
+    },
+    /// An answer that was held back passes as it is.
+    Pass {
+        /// Whose.
+        stream: StreamId,
+    },
+    /// This is the answer instead of the one that was held back.
+    Replace {
+        /// Whose.
+        stream: StreamId,
+        /// HTTP status.
+        status: u16,
+        /// The body, JSON.
+        body: Vec<u8>,
+    },
+    /// Start a call.
+    Call {
+        /// The door's name for it.
+        call: Call,
+        /// What to send.
+        request: CallRequest,
+    },
+    /// Call the root soon with [`Door::on_woken`](crate::Door::on_woken). Where a host cannot, the next tick will do.
+    Wake,
+    /// Count something, so often.
+    Count(Metric, u64),
+    /// Write a line for the operator: rare, without secrets or anything a stranger chose.
+    Log {
+        /// How loud.
+        level: LogLevel,
+        /// One line.
+        line: String,
+    },
+}
+
+/// The door's own name for a call. At most one of each name is in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Call {
+    /// `stable_token` for an account.
+    AccessToken(AccountId),
+    /// A request once more.
+    Replay(StreamId),
+    /// A batch of events to the store.
+    Store,
+}
+
+/// An HTTP request to one of the configured clusters.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CallRequest {
+    /// Envoy's cluster.
+    pub cluster: String,
+    /// `:authority`.
+    pub authority: String,
+    /// `:method`.
+    pub method: String,
+    /// `:path`. May hold an access token: never log it.
+    pub path: String,
+    /// `content-type`.
+    pub content_type: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// How long to wait, never 0.
+    pub timeout_ms: u32,
+}

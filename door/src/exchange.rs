@@ -1,0 +1,116 @@
+//! A request on its way: what the door remembers of it until WeChat has answered.
+
+use crate::admit::{Admitted, Head, Kind, Put};
+use crate::cache::Thing;
+use crate::sends::{self, Send};
+
+/// How often a call is made again because of its token, and because WeChat was busy.
+pub(crate) const MAX_TOKEN_REPLAYS: u8 = 4;
+pub(crate) const MAX_BUSY_REPLAYS: u8 = 2;
+
+/// Where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The body of a login is on its way.
+    Login,
+    /// The body is on its way.
+    Body,
+    /// There is no access token; since when, monotonic milliseconds.
+    NoToken { since_ms: u64 },
+    /// Somebody else asks for the same thing.
+    Kept { since_ms: u64 },
+    /// WeChat has it.
+    Forwarded,
+    /// WeChat's answer is held back: it is asked again with another token, when there is one.
+    Refused { since_ms: u64 },
+    /// The same, because it was busy; when.
+    Busy { again_ms: u64 },
+    /// It is asked again.
+    Replaying,
+}
+
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) admitted: Admitted,
+    pub(crate) stage: Stage,
+    pub(crate) method: String,
+    pub(crate) content_type: Option<String>,
+    pub(crate) content_length: Option<u64>,
+    /// What a login is to be held against.
+    pub(crate) authorization: Option<String>,
+    pub(crate) named_account: Option<String>,
+    pub(crate) certificate: Option<String>,
+    /// The request's body, where it is kept.
+    pub(crate) body: Option<Vec<u8>>,
+    /// The access token of the last try.
+    pub(crate) token: String,
+    pub(crate) token_replays: u8,
+    pub(crate) busy_replays: u8,
+    pub(crate) thing: Option<Thing>,
+    pub(crate) send: Option<Send>,
+    /// The caller has gone; what comes of the call still counts.
+    pub(crate) gone: bool,
+}
+
+impl Exchange {
+    pub(crate) fn new(admitted: Admitted, head: &Head<'_>) -> Self {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let is_login = admitted.kind == Kind::LoginByBody;
+        let thing = (head.method == "GET" && head.ends)
+            .then(|| Thing::of(&admitted.path, &admitted.query))
+            .flatten();
+        Self {
+            stage: if is_login { Stage::Login } else { Stage::Body },
+            method: head.method.to_owned(),
+            content_type: owned(head.content_type),
+            content_length: head.content_length,
+            authorization: owned(head.authorization.filter(|_| is_login)),
+            named_account: owned(head.account.filter(|_| is_login)),
+            certificate: owned(head.certificate.filter(|_| is_login)),
+            body: head.ends.then(Vec::new),
+            token: String::new(),
+            token_replays: 0,
+            busy_replays: 0,
+            thing,
+            send: None,
+            gone: false,
+            admitted,
+        }
+    }
+
+    /// Whether the body is to be there before the request goes on, given how much of it may be kept.
+    pub(crate) fn wants_body(&self, most: usize) -> bool {
+        let small = self
+            .content_length
+            .is_none_or(|length| length <= most as u64);
+        self.body.is_none() && (small || sends::is_send(&self.admitted.path))
+    }
+
+    pub(crate) fn put(&self) -> Put {
+        match self.admitted.kind {
+            Kind::Call(put) => put,
+            Kind::Login | Kind::LoginByBody => Put::Nothing,
+        }
+    }
+
+    /// Whether the call may be made again without doing twice what it does: GET reads.
+    pub(crate) fn is_idempotent(&self) -> bool {
+        self.method == "GET"
+    }
+
+    /// The target at WeChat.
+    pub(crate) fn target(&self, secret: &str) -> String {
+        let Admitted { path, query, .. } = &self.admitted;
+        match self.put() {
+            Put::AccessToken => format!("{path}?access_token={}{query}", self.token),
+            Put::Secret => {
+                let secret: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+                format!("{path}?secret={secret}{query}")
+            }
+            Put::Nothing => match query.strip_prefix('&') {
+                Some(query) => format!("{path}?{query}"),
+                None => path.clone(),
+            },
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What the store is to be told, in order, a batch at a time; tried again until it has it.
+//!
+//! # Bounds
+//! Events, by configuration; what comes beyond is counted as lost. It is this worker's memory: a crash loses it.
+
+use std::collections::VecDeque;
+
+use weir_engine::CallOutcome;
+
+/// Most events of a batch, and most bytes (the one event that crosses them included).
+const BATCH_EVENTS: usize = 200;
+const BATCH_BYTES: usize = 512 * 1_024;
+/// Pauses after calls that failed: doubled from the first to the last.
+const FIRST_PAUSE_MS: u64 = 200;
+const LAST_PAUSE_MS: u64 = 10_000;
+
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    waiting: VecDeque<Vec<u8>>,
+    in_flight: Vec<Vec<u8>>,
+    failures: u32,
+    not_before_ms: u64,
+    /// The store has refused a batch: events go one by one until it is clear which one it is.
+    singly: bool,
+}
+
+impl Outbox {
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len() + self.in_flight.len()
+    }
+
+    /// `false`: there is no room.
+    #[must_use]
+    pub(crate) fn push(&mut self, event: Vec<u8>, most: usize) -> bool {
+        let room = self.len() < most;
+        if room {
+            self.waiting.push_back(event);
+        }
+        room
+    }
+
+    /// The body of the next call; `None`: nothing is due.
+    pub(crate) fn take_batch(&mut self, mono_ms: u64) -> Option<Vec<u8>> {
+        if !self.in_flight.is_empty() || self.waiting.is_empty() || mono_ms < self.not_before_ms {
+            return None;
+        }
+        let most = if self.singly { 1 } else { BATCH_EVENTS };
+        let mut body = vec![b'['];
+        while self.in_flight.len() < most && body.len() < BATCH_BYTES {
+            let Some(event) = self.waiting.pop_front() else {
+                break;
+            };
+            if !self.in_flight.is_empty() {
+                body.push(b',');
+            }
+            body.extend_from_slice(&event);
+            self.in_flight.push(event);
+        }
+        body.push(b']');
+        Some(body)
+    }
+
+    /// The call is over. Returns how many events the store will never take.
+    pub(crate) fn done(&mut self, outcome: &CallOutcome<'_>, mono_ms: u64, random: u32) -> usize {
+        match *outcome {
+            CallOutcome::Answer {
+                status: 200..=299, ..
+            } => {
+                self.in_flight.clear();
+                (self.failures, self.singly) = (0, false);
+                0
+            }
+            CallOutcome::Answer {
+                status: 400 | 410 | 413 | 415 | 422,
+                ..
+            } => {
+                if self.in_flight.len() == 1 {
+                    self.in_flight.clear();
+                    return 1;
+                }
+                self.singly = true;
+                self.put_back();
+                0
+            }
+            _ => {
+                self.failures = self.failures.saturating_add(1);
+                let doublings = self.failures.saturating_sub(1).min(16);
+                let pause = (FIRST_PAUSE_MS << doublings).min(LAST_PAUSE_MS);
+                self.not_before_ms = mono_ms + pause / 2 + u64::from(random) % (pause / 2 + 1);
+                self.put_back();
+                0
+            }
+        }
+    }
+
+    /// Forgets everything; returns how many events that was.
+    pub(crate) fn abandon(&mut self) -> usize {
+        let lost = self.len();
+        *self = Self::default();
+        lost
+    }
+
+    fn put_back(&mut self) {
+        for event in self.in_flight.drain(..).rev() {
+            self.waiting.push_front(event);
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! The door's decisions at the root's turn: calls, and what was waiting for them.
+
+use weir_engine::config::AccountId;
+use weir_engine::tokens::{self, Fetched};
+use weir_engine::{CallOutcome, Env, LogLevel, StreamId};
+use weir_protocol::api::{self, AnswerError, Class, StableTokenRequest, TokenAnswer};
+use weir_store_api::CONTENT_TYPE_BATCH;
+
+use crate::admit::Kind;
+use crate::answers;
+use crate::cache::{self, Found};
+use crate::door::Door;
+use crate::effect::{Call, CallRequest, Effect, Step};
+use crate::exchange::Stage;
+use crate::metric::Metric;
+use crate::sends::Sent;
+
+impl Door {
+    /// The root is called as [`Effect::Wake`] asked.
+    pub fn on_woken(&mut self, env: &mut Env<'_>) {
+        self.woken = false;
+        self.turn(env);
+    }
+
+    /// The root's timer.
+    pub fn on_tick(&mut self, env: &mut Env<'_>) {
+        self.woken = false;
+        self.turn(env);
+    }
+
+    /// A call is over.
+    pub fn on_call_done(&mut self, call: Call, outcome: &CallOutcome<'_>, env: &mut Env<'_>) {
+        self.calls.remove(&call);
+        match call {
+            Call::AccessToken(account) => self.on_access_token(account, outcome, env),
+            Call::Replay(stream) => self.on_replay(stream, outcome, env),
+            Call::Store => {
+                let mut random = [0; 4];
+                env.random.fill(&mut random);
+                let random = u32::from_le_bytes(random);
+                let rejected = self.outbox.done(outcome, env.now.mono_ms, random);
+                if rejected > 0 {
+                    let reason = "rejected";
+                    let lost = Metric::Lost { reason };
+                    self.effects.push_back(Effect::Count(lost, rejected as u64));
+                }
+            }
+        }
+        self.turn(env);
+    }
+
+    /// The host will not wait any longer: what is left is lost, and counted. Nothing comes after it.
+    pub fn abandon(&mut self) {
+        let lost = self.outbox.abandon();
+        if lost > 0 {
+            let reason = "abandoned";
+            let metric = Metric::Lost { reason };
+            self.effects.push_back(Effect::Count(metric, lost as u64));
+            let line = format!("weir: sends lost with what was replaced: {lost}");
+            self.log(LogLevel::Error, line);
+        }
+        self.exchanges.clear();
+        self.waiting.clear();
+        self.calls.clear();
+    }
+
+    fn turn(&mut self, env: &mut Env<'_>) {
+        for account in self.wanted.clone() {
+            self.want_token(account, env);
+        }
+        for stream in self.waiting.clone() {
+            self.look_at(stream, env);
+        }
+        self.start_batch(env);
+    }
+
+    fn want_token(&mut self, id: AccountId, env: &mut Env<'_>) {
+        let config = self.config.clone();
+        let Some(account) = config.account(id) else {
+            self.wanted.remove(&id);
+            return;
+        };
+        let now_ms = env.now.mono_ms;
+        let current = tokens::current(env.shared, &account.appid, now_ms);
+        if current.is_some_and(|(_, _, early)| !early) {
+            self.wanted.remove(&id);
+            return;
+        }
+        let call = Call::AccessToken(id);
+        if self.calls.contains(&call) {
+            return;
+        }
+        if tokens::access(env.shared, &account.appid, self.me, now_ms).fetch {
+            let request = StableTokenRequest {
+                appid: &account.appid,
+                secret: account.app_secret.expose(),
+                force_refresh: false,
+            };
+            let request = CallRequest {
+                method: "POST".to_owned(),
+                path: api::STABLE_TOKEN_PATH.to_owned(),
+                content_type: Some("application/json".to_owned()),
+                body: request.encode(),
+                cluster: config.wechat_api.cluster.clone(),
+                authority: config.wechat_api.authority.clone(),
+                timeout_ms: config.wechat_api.timeout_ms,
+            };
+            self.start(call, request);
+        }
+    }
+
+    fn on_access_token(&mut self, id: AccountId, outcome: &CallOutcome<'_>, env: &mut Env<'_>) {
+        let config = self.config.clone();
+        let Some(account) = config.account(id) else {
+            return;
+        };
+        let (fetched, outcome) = match outcome {
+            CallOutcome::Answer {
+                status: 200, body, ..
+            } => match TokenAnswer::parse(body) {
+                Ok(answer) => {
+                    let fetched = Fetched::Token {
+                        token: answer.access_token.into_owned(),
+                        expires_in_s: answer.expires_in,
+                    };
+                    (fetched, "ok")
+                }
+                Err(AnswerError::Malformed) => (Fetched::Failed, "failed"),
+                Err(AnswerError::Refused(error)) => {
+                    let class = error.token_call_class();
+                    let name = &account.name;
+                    self.log(
+                        LogLevel::Error,
+                        format!("weir: account={name} WeChat gives no access token: {error}"),
+                    );
+                    let label = class.name();
+                    self.count(Metric::ApiError {
+                        account: id,
+                        class: label,
+                    });
+                    if matches!(class, Class::Credentials | Class::Permission) {
+                        self.tell_why(id, error.errcode, &error.errmsg, env);
+                        (Fetched::Refused, "refused")
+                    } else {
+                        (Fetched::Failed, "failed")
+                    }
+                }
+            },
+            _ => (Fetched::Failed, "failed"),
+        };
+        let mut random = [0; 4];
+        env.random.fill(&mut random);
+        let random = u32::from_le_bytes(random);
+        let now_ms = env.now.mono_ms;
+        tokens::fetched(
+            env.shared,
+            &account.appid,
+            self.me,
+            &fetched,
+            now_ms,
+            random,
+        );
+        self.count(Metric::TokenCall {
+            account: id,
+            outcome,
+        });
+    }
+
+    /// An operator has to act: whoever waits for the token learns what WeChat said.
+    fn tell_why(&mut self, id: AccountId, errcode: i64, errmsg: &str, env: &mut Env<'_>) {
+        let told: Vec<_> = (self.exchanges.iter())
+            .filter(|(_, exchange)| exchange.admitted.account == id)
+            .filter(|(_, exchange)| matches!(exchange.stage, Stage::NoToken { .. }))
+            .map(|(stream, _)| *stream)
+            .collect();
+        for stream in told {
+            let text = format!("WeChat gives no access token: {errmsg}");
+            self.end_without_token(stream, answers::error(200, errcode, &text), env);
+        }
+    }
+
+    fn end_without_token(
+        &mut self,
+        stream: StreamId,
+        response: weir_engine::Response,
+        env: &mut Env<'_>,
+    ) {
+        self.waiting.remove(&stream);
+        if let Some(exchange) = self.exchanges.remove(&stream) {
+            let account = exchange.admitted.account;
+            let outcome = "no_token";
+            self.count(Metric::Call { account, outcome });
+            self.let_others_ask(&exchange, env);
+            let step = Step::Respond(response);
+            self.effects.push_back(Effect::Release { stream, step });
+        }
+    }
+
+    /// Whether a waiting request can go on.
+    fn look_at(&mut self, stream: StreamId, env: &mut Env<'_>) {
+        let config = self.config.clone();
+        let Some(exchange) = self.exchanges.get(&stream) else {
+            self.waiting.remove(&stream);
+            return;
+        };
+        let id = exchange.admitted.account;
+        let now_ms = env.now.mono_ms;
+        let late = |since_ms: u64| now_ms.saturating_sub(since_ms) > config.limits.wait_ms;
+        let Some(account) = config.account(id) else {
+            return;
+        };
+        match exchange.stage {
+            Stage::NoToken { since_ms } => {
+                let is_login = exchange.admitted.kind == Kind::Login;
+                if let Some((token, left_ms)) = self.token(id, env) {
+                    self.waiting.remove(&stream);
+                    let Some(mut exchange) = self.exchanges.remove(&stream) else {
+                        return;
+                    };
+                    let (step, outcome) = if is_login {
+                        let response = answers::token(&token, left_ms / 1_000);
+                        (Step::Respond(response), "login")
+                    } else {
+                        exchange.token = token;
+                        exchange.stage = Stage::Forwarded;
+                        let path = exchange.target(account.app_secret.expose());
+                        self.exchanges.insert(stream, exchange);
+                        (Step::Forward { path }, "forwarded")
+                    };
+                    self.count(Metric::Call {
+                        account: id,
+                        outcome,
+                    });
+                    self.effects.push_back(Effect::Release { stream, step });
+                } else if late(since_ms) {
+                    let text = "there is no access token";
+                    let response = answers::error(503, answers::BUSY, text);
+                    self.end_without_token(stream, response, env);
+                }
+            }
+            Stage::Kept { since_ms } => {
+                let Some(thing) = exchange.thing else { return };
+                let step = match cache::find(env.shared, &account.appid, thing, now_ms) {
+                    Found::Answer(answer) => {
+                        self.exchanges.remove(&stream);
+                        let outcome = "kept";
+                        self.count(Metric::Call {
+                            account: id,
+                            outcome,
+                        });
+                        Step::Respond(answers::document(answer))
+                    }
+                    Found::Wait if late(since_ms) => {
+                        self.exchanges.remove(&stream);
+                        Step::Respond(answers::error(503, answers::BUSY, "no answer yet"))
+                    }
+                    Found::Wait => return,
+                    Found::Ask => {
+                        let Some(exchange) = self.exchanges.remove(&stream) else {
+                            return;
+                        };
+                        self.waiting.remove(&stream);
+                        match self.forward(stream, exchange, env) {
+                            // Without a token it waits for that now.
+                            Step::Hold => return,
+                            step => step,
+                        }
+                    }
+                };
+                self.waiting.remove(&stream);
+                self.effects.push_back(Effect::Release { stream, step });
+            }
+            Stage::Refused { since_ms } => match self.token(id, env) {
+                Some((token, _)) => self.replay(stream, Some(token)),
+                None if late(since_ms) => {
+                    self.over(stream, Sent::Answered(answers::BAD_TOKEN), &[], env);
+                    self.effects.push_back(Effect::Pass { stream });
+                }
+                None => {}
+            },
+            Stage::Busy { again_ms } if now_ms >= again_ms => {
+                let token = self.token(id, env).map(|(token, _)| token);
+                self.replay(stream, token);
+            }
+            _ => {}
+        }
+    }
+
+    /// Makes a call once more.
+    fn replay(&mut self, stream: StreamId, token: Option<String>) {
+        let config = self.config.clone();
+        let Some(exchange) = self.exchanges.get_mut(&stream) else {
+            return;
+        };
+        let Some(account) = config.account(exchange.admitted.account) else {
+            return;
+        };
+        self.waiting.remove(&stream);
+        exchange.stage = Stage::Replaying;
+        if let Some(token) = token {
+            exchange.token = token;
+        }
+        let request = CallRequest {
+            method: exchange.method.clone(),
+            path: exchange.target(account.app_secret.expose()),
+            content_type: exchange.content_type.clone(),
+            body: exchange.body.clone().unwrap_or_default(),
+            cluster: config.wechat_api.cluster.clone(),
+            authority: config.wechat_api.authority.clone(),
+            timeout_ms: config.wechat_api.timeout_ms,
+        };
+        let account = exchange.admitted.account;
+        let outcome = "replayed";
+        self.count(Metric::Call { account, outcome });
+        self.start(Call::Replay(stream), request);
+    }
+
+    fn on_replay(&mut self, stream: StreamId, outcome: &CallOutcome<'_>, env: &mut Env<'_>) {
+        let Some(exchange) = self.exchanges.get_mut(&stream) else {
+            return;
+        };
+        let gone = exchange.gone;
+        let replace = match outcome {
+            CallOutcome::Answer {
+                status: 200, body, ..
+            } => {
+                if self.judge(stream, body, env) {
+                    return;
+                }
+                (200, body.to_vec())
+            }
+            // It has not left the house.
+            CallOutcome::Refused if !gone => {
+                exchange.stage = Stage::Busy {
+                    again_ms: env.now.mono_ms + 100,
+                };
+                exchange.busy_replays += 1;
+                if exchange.busy_replays <= 20 {
+                    self.waiting.insert(stream);
+                    return;
+                }
+                self.over(stream, Sent::Answered(answers::BUSY), &[], env);
+                let busy = answers::error(503, answers::BUSY, "WeChat cannot be reached");
+                (503, busy.body.into_owned())
+            }
+            // It may have been done: whoever asks again on seeing a token error would do it twice.
+            _ => {
+                self.over(stream, Sent::Unknown, &[], env);
+                let text = "WeChat did not answer; the call may have been done";
+                (
+                    502,
+                    answers::error(502, answers::BUSY, text).body.into_owned(),
+                )
+            }
+        };
+        if !gone {
+            let (status, body) = replace;
+            self.effects.push_back(Effect::Replace {
+                stream,
+                status,
+                body,
+            });
+        }
+    }
+
+    fn start_batch(&mut self, env: &mut Env<'_>) {
+        let config = self.config.clone();
+        let Some((peer, path)) = &config.store else {
+            return;
+        };
+        if self.calls.contains(&Call::Store) {
+            return;
+        }
+        if let Some(body) = self.outbox.take_batch(env.now.mono_ms) {
+            let request = CallRequest {
+                method: "POST".to_owned(),
+                path: path.clone(),
+                content_type: Some(CONTENT_TYPE_BATCH.to_owned()),
+                body,
+                cluster: peer.cluster.clone(),
+                authority: peer.authority.clone(),
+                timeout_ms: peer.timeout_ms,
+            };
+            self.start(Call::Store, request);
+        }
+    }
+
+    fn start(&mut self, call: Call, request: CallRequest) {
+        self.calls.insert(call);
+        self.effects.push_back(Effect::Call { call, request });
+    }
+}
