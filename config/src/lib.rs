@@ -10,6 +10,7 @@
 //! | `node`   | a value with its path, and the problems |
 //! | `read`   | from the document to what it means |
 //! | `rules`  | the same for the rules |
+//! | `door`   | the document of the API door: its tables, and what it means |
 //! | `schema` | the tables as a JSON Schema (feature `schema`) |
 //!
 //! This is a crate of its own because it runs once: the plugin has it compiled for size, and the engine for speed.
@@ -24,6 +25,7 @@
     )
 )]
 
+mod door;
 mod node;
 mod read;
 mod rules;
@@ -49,6 +51,29 @@ pub fn parse(
     document: &[u8],
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, Vec<Problem>> {
+    read(document, &shapes::DOCUMENT, |root| {
+        read::read_document(root, env)
+    })
+}
+
+/// The same for the document of the API door.
+///
+/// # Errors
+/// Every problem there is, with its path.
+pub fn parse_door(
+    document: &[u8],
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<weir_door::config::Config, Vec<Problem>> {
+    read(document, &door::DOCUMENT, |root| {
+        door::read_document(root, env)
+    })
+}
+
+fn read<T>(
+    document: &[u8],
+    shape: &shape::Shape,
+    read: impl Fn(&Node<'_>) -> Option<T>,
+) -> Result<T, Vec<Problem>> {
     let value: Value = match serde_json::from_slice(document) {
         Ok(value) => value,
         Err(e) => {
@@ -62,8 +87,8 @@ pub fn parse(
     };
     let problems = Problems::default();
     let root = Node::root(&value, &problems);
-    shapes::DOCUMENT.check(&root);
-    let config = read::read_document(&root, env);
+    shape.check(&root);
+    let config = read(&root);
     let problems = problems.into_vec();
     match config {
         Some(config) if problems.is_empty() => Ok(config),

@@ -208,7 +208,7 @@ fn check_kind(node: &Node<'_>, kind: AccountKind, mode: Option<Mode>, format: Fo
 }
 
 /// A secret by the name of its environment variable.
-fn secret<T>(
+pub(crate) fn secret<T>(
     node: &Node<'_>,
     name: &str,
     env: &dyn Fn(&str) -> Option<String>,
@@ -246,7 +246,7 @@ fn read_store(node: &Node<'_>) -> Option<Store> {
     })
 }
 
-fn read_peer(node: &Node<'_>, table: &'static [Field]) -> Option<Peer> {
+pub(crate) fn read_peer(node: &Node<'_>, table: &'static [Field]) -> Option<Peer> {
     Some(Peer {
         cluster: node.text(table, "cluster")?.to_owned(),
         authority: node.text(table, "authority")?.to_owned(),

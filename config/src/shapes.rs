@@ -46,7 +46,7 @@ pub(crate) static ACCOUNT: Shape = Shape::Object {
     one_of: &[],
 };
 
-static NAME: Shape = text!(
+pub(crate) static NAME: Shape = text!(
     "1 to 32 characters of a-z 0-9 _ -",
     |s| (1..=32).contains(&s.len())
         && s.bytes()
@@ -74,7 +74,7 @@ static ORIGINAL_ID: Shape = text!(
     is_id,
     "^[A-Za-z0-9_-]{1,64}$"
 );
-static APPID: Shape = text!(
+pub(crate) static APPID: Shape = text!(
     "an appid, like wx0123456789abcdef",
     is_id,
     "^[A-Za-z0-9_-]{1,64}$"
@@ -82,7 +82,7 @@ static APPID: Shape = text!(
 static MODE: Shape = Shape::Choice(&["encrypted", "compatible", "plain"]);
 static FORMAT: Shape = Shape::Choice(&["xml", "json"]);
 static LATE_REPLIES: Shape = Shape::Choice(&["send", "record"]);
-static VARIABLE: Shape = text!("the name of an environment variable", |s| !s.is_empty());
+pub(crate) static VARIABLE: Shape = text!("the name of an environment variable", |s| !s.is_empty());
 
 fn is_path(s: &str) -> bool {
     s.starts_with('/')
@@ -141,12 +141,12 @@ pub(crate) static APP: Shape = Shape::Object {
 };
 static APP_FORMAT: Shape = Shape::Choice(&["cloudevent", "wechat"]);
 
-static WORD: Shape = text!("a word", |s| !s.is_empty());
-static TIMEOUT: Shape = Shape::Whole {
+pub(crate) static WORD: Shape = text!("a word", |s| !s.is_empty());
+pub(crate) static TIMEOUT: Shape = Shape::Whole {
     min: 10,
     max: 60_000,
 };
-static URL_PATH: Shape = text!(
+pub(crate) static URL_PATH: Shape = text!(
     "an absolute path, like /v1/events",
     |s| s.starts_with('/'),
     "^/"

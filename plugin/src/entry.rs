@@ -2,7 +2,7 @@
 
 use proxy_wasm::types::LogLevel;
 
-use crate::host;
+use weir_hostcalls as host;
 
 proxy_wasm::main! {{
     // The SDK's own hook is set together with a context that it would dispatch to, and there is none.

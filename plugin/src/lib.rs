@@ -11,7 +11,8 @@
 //! | `stream` | one HTTP request |
 //! | `worker` | what both share: the engine and the loop that drives it |
 //! | `meter` | metrics, defined once |
-//! | `host` | the hostcalls, none of which panics |
+//!
+//! The hostcalls are a crate of their own, `hostcalls`.
 //!
 //! Everything is per VM, and a VM is one thread.
 #![cfg_attr(
@@ -26,7 +27,6 @@
 
 mod contexts;
 mod entry;
-mod host;
 mod meter;
 mod root;
 mod stream;

@@ -4,8 +4,8 @@ use proxy_wasm::types::MetricType;
 use weir_engine::config::Config;
 use weir_engine::metric::{Metric, Shape};
 
-use crate::host;
 use weir_engine::fold::FoldMap;
+use weir_hostcalls as host;
 
 /// Most values of one histogram that wait for the root's turn; what comes beyond is recorded at once.
 const MAX_PENDING: usize = 4_096;

@@ -7,8 +7,8 @@ use proxy_wasm::types::LogLevel;
 use weir_engine::{CallOutcome, Input, TICK_MS};
 
 use crate::contexts;
-use crate::host::{self, Environment, Queue};
 use crate::worker::{Scope, Worker};
+use weir_hostcalls::{self as host, Environment, Queue};
 
 /// How long a replaced configuration may take to deliver what it still holds. Then the rest is lost, and counted.
 const DRAIN_MS: u64 = 60_000;

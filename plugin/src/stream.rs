@@ -4,8 +4,8 @@ use proxy_wasm::types::Action;
 use weir_engine::config::AccountId;
 use weir_engine::{Input, Method, Request, Response, StreamId};
 
-use crate::host;
 use crate::worker::{Scope, Worker};
+use weir_hostcalls as host;
 
 pub(crate) struct Stream {
     id: StreamId,

@@ -8,10 +8,10 @@ use weir_engine::config::Config;
 use weir_engine::fold::FoldMap;
 use weir_engine::owners::Mailbox;
 use weir_engine::time::Now;
-use weir_engine::{Call, CallOutcome, Effect, Engine, Env, Input, LogLevel, Random, StreamId};
+use weir_engine::{Call, CallOutcome, Effect, Engine, Env, Input, LogLevel, StreamId};
 
-use crate::host::{self, Queue, Shared};
 use crate::meter::Meter;
+use weir_hostcalls::{self as host, Pool, Queue, Shared};
 
 /// One root context's engine with what it needs of the host. Shared with the streams of that root.
 pub(crate) struct Worker {
@@ -185,41 +185,4 @@ fn ahead_ms(now: Now) -> i64 {
     now.unix_ms
         .cast_signed()
         .wrapping_sub(now.mono_ms.cast_signed())
-}
-
-/// Random bytes, fetched from the host 1 KiB at a time: a hostcall for 16 bytes costs as much as for 1,024.
-struct Pool {
-    bytes: [u8; 1024],
-    used: usize,
-}
-
-impl Default for Pool {
-    fn default() -> Self {
-        Self {
-            bytes: [0; 1024],
-            used: 1024,
-        }
-    }
-}
-
-impl Random for Pool {
-    fn fill(&mut self, out: &mut [u8]) {
-        for chunk in out.chunks_mut(self.bytes.len()) {
-            if self.bytes.len() - self.used < chunk.len() {
-                // What cannot be had is asked for again the next time.
-                self.used = if host::random(&mut self.bytes) {
-                    0
-                } else {
-                    self.bytes.len()
-                };
-            }
-            let end = self.used + chunk.len();
-            if let Some(bytes) = self.bytes.get_mut(self.used..end) {
-                chunk.copy_from_slice(bytes);
-                // Handed out once.
-                bytes.fill(0);
-            }
-            self.used = end;
-        }
-    }
 }

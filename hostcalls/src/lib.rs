@@ -1,4 +1,4 @@
-//! The host, as the rest of the plugin sees it: the only file that names hostcalls.
+//! The host, as the plugins see it: the only crate that names hostcalls.
 //!
 //! A panic, or an end of the program by the C library, costs a worker its VM. So every status becomes a value, and
 //! nothing is asked of the C library that asks the host (the environment, the clocks, random bytes). The SDK has the ABI's
@@ -6,6 +6,12 @@
 //!
 //! Source: proxy-wasm ABI 0.2.1; WASI preview 1 (`clock_time_get`, `random_get`, `environ_*`).
 #![allow(unsafe_code, reason = "the host's C ABI")]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use std::cell::Cell;
 use std::ptr::{null, null_mut};
@@ -14,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use proxy_wasm::types::{self, BufferType, LogLevel, MapType, MetricType};
 use weir_engine::shared::{Cas, SetError, SharedData};
 use weir_engine::time::Now;
-use weir_engine::{CallRequest, Response};
+use weir_engine::{CallRequest, Random, Response};
 
 /// A number and no enumeration: a host may say what the ABI does not know.
 type Status = u32;
@@ -64,6 +70,28 @@ unsafe extern "C" {
         trailers_size: usize,
         timeout_ms: u32,
         number: *mut u32,
+    ) -> Status;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> Status;
+    fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> Status;
+    fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size: usize,
+        data: *const u8,
+        data_size: usize,
+    ) -> Status;
+    fn proxy_continue_stream(stream: u32) -> Status;
+    fn proxy_get_property(
+        path: *const u8,
+        path_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
     ) -> Status;
     fn proxy_set_effective_context(context: u32) -> Status;
     fn proxy_get_shared_data(
@@ -123,7 +151,7 @@ fn bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> Status) -> Result<Vec<u8
 
 /// The host would not say.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Unreadable;
+pub struct Unreadable;
 
 /// What is absent, apart from what cannot be read.
 fn or_absent(read: Result<Vec<u8>, Status>) -> Result<Option<Vec<u8>>, Unreadable> {
@@ -135,13 +163,13 @@ fn or_absent(read: Result<Vec<u8>, Status>) -> Result<Option<Vec<u8>>, Unreadabl
 }
 
 /// Writes a line. Control characters are the caller's to keep out.
-pub(crate) fn log(level: LogLevel, line: &str) {
+pub fn log(level: LogLevel, line: &str) {
     // SAFETY: the host reads `line` during the call only. Nothing can be done about a lost line.
     let _ = unsafe { proxy_log(level as u32, line.as_ptr(), line.len()) };
 }
 
 /// The present.
-pub(crate) fn now() -> Now {
+pub fn now() -> Now {
     Now {
         unix_ms: clock_ms(REALTIME),
         mono_ms: mono_ms(),
@@ -149,7 +177,7 @@ pub(crate) fn now() -> Now {
 }
 
 /// The monotonic clock alone, which all workers of the process share.
-pub(crate) fn mono_ms() -> u64 {
+pub fn mono_ms() -> u64 {
     clock_ms(MONOTONIC)
 }
 
@@ -171,17 +199,17 @@ fn clock_ms(clock: u32) -> u64 {
 
 /// Fills `out` from the host's cryptographic source, at most 64 KiB. `false`: it has none.
 #[must_use]
-pub(crate) fn random(out: &mut [u8]) -> bool {
+pub fn random(out: &mut [u8]) -> bool {
     // SAFETY: the host writes `out.len()` bytes.
     unsafe { random_get(out.as_mut_ptr(), out.len()) == 0 }
 }
 
 /// The variables that the host lets the VM see.
-pub(crate) struct Environment(Vec<u8>);
+pub struct Environment(Vec<u8>);
 
 impl Environment {
     /// As the host tells it now; empty if it does not.
-    pub(crate) fn read() -> Self {
+    pub fn read() -> Self {
         let (mut count, mut size) = (0, 0);
         // SAFETY: the host writes both numbers.
         if unsafe { environ_sizes_get(&raw mut count, &raw mut size) } != 0 {
@@ -197,7 +225,7 @@ impl Environment {
     }
 
     /// The value of `name`, if it is text.
-    pub(crate) fn get(&self, name: &str) -> Option<String> {
+    pub fn get(&self, name: &str) -> Option<String> {
         self.0.split(|&byte| byte == 0).find_map(|entry| {
             let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
             Some(std::str::from_utf8(value).ok()?.to_owned())
@@ -206,12 +234,105 @@ impl Environment {
 }
 
 /// A request header, as bytes; `None` if there is none. Only while the request's headers are held.
-pub(crate) fn request_header(name: &str) -> Result<Option<Vec<u8>>, Unreadable> {
+pub fn request_header(name: &str) -> Result<Option<Vec<u8>>, Unreadable> {
     or_absent(header(MapType::HttpRequestHeaders, name))
 }
 
+/// A header of the response, as bytes; `None` if there is none or it cannot be read.
+pub fn response_header(name: &str) -> Option<Vec<u8>> {
+    header(MapType::HttpResponseHeaders, name).ok()
+}
+
+/// Sets a header of the request, while its headers are held. `false`: the host would not.
+#[must_use]
+pub fn set_request_header(name: &str, value: &str) -> bool {
+    set_header(MapType::HttpRequestHeaders, name, value)
+}
+
+/// Sets a header of the response, while its headers are held. `false`: the host would not.
+#[must_use]
+pub fn set_response_header(name: &str, value: &str) -> bool {
+    set_header(MapType::HttpResponseHeaders, name, value)
+}
+
+fn set_header(map: MapType, name: &str, value: &str) -> bool {
+    // SAFETY: both are read during the call only.
+    let status = unsafe {
+        proxy_replace_header_map_value(
+            map as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    };
+    status == OK
+}
+
+/// Removes a header of the request, while its headers are held. `false`: the host would not.
+#[must_use]
+pub fn remove_request_header(name: &str) -> bool {
+    remove_header(MapType::HttpRequestHeaders, name)
+}
+
+/// Removes a header of the response, while its headers are held. `false`: the host would not.
+#[must_use]
+pub fn remove_response_header(name: &str) -> bool {
+    remove_header(MapType::HttpResponseHeaders, name)
+}
+
+fn remove_header(map: MapType, name: &str) -> bool {
+    // SAFETY: `name` is read during the call only.
+    unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) == OK }
+}
+
+/// The first `size` bytes of the response's body; none if it cannot be read.
+pub fn response_body(size: usize) -> Vec<u8> {
+    buffer(BufferType::HttpResponseBody, size).unwrap_or_default()
+}
+
+/// Puts `body` in the place of the response's, which is held. `false`: the host would not.
+#[must_use]
+pub fn replace_response_body(body: &[u8]) -> bool {
+    // SAFETY: `body` is read during the call only.
+    let status = unsafe {
+        proxy_set_buffer_bytes(
+            BufferType::HttpResponseBody as u32,
+            0,
+            usize::MAX,
+            body.as_ptr(),
+            body.len(),
+        )
+    };
+    status == OK
+}
+
+/// The half of a stream that is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// On its way to the upstream.
+    Request = 0,
+    /// On its way back.
+    Response = 1,
+}
+
+/// Lets the stream that is effective now go on.
+pub fn go_on(half: Half) {
+    // SAFETY: plain values. A stream that is gone goes nowhere.
+    let _ = unsafe { proxy_continue_stream(half as u32) };
+}
+
+/// What Envoy knows of the stream that is effective now, by the path of the attribute; `None` if nothing.
+pub fn property(path: &[&str]) -> Option<Vec<u8>> {
+    let path = path.join("\0");
+    // SAFETY: `path` is read during the call only.
+    let value =
+        bytes(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) });
+    value.ok().filter(|value| !value.is_empty())
+}
+
 /// A header of the call's answer. Only where the answer has headers.
-pub(crate) fn call_header(name: &str) -> Option<Vec<u8>> {
+pub fn call_header(name: &str) -> Option<Vec<u8>> {
     header(MapType::HttpCallResponseHeaders, name).ok()
 }
 
@@ -223,17 +344,17 @@ fn header(map: MapType, name: &str) -> Result<Vec<u8>, Status> {
 }
 
 /// The first `max` bytes of the request's body; none if it has none.
-pub(crate) fn request_body(max: usize) -> Result<Vec<u8>, Unreadable> {
+pub fn request_body(max: usize) -> Result<Vec<u8>, Unreadable> {
     Ok(or_absent(buffer(BufferType::HttpRequestBody, max))?.unwrap_or_default())
 }
 
 /// The body of the call's answer, which the host said to have so many bytes; fewer if it cannot be read.
-pub(crate) fn call_body(size: usize) -> Vec<u8> {
+pub fn call_body(size: usize) -> Vec<u8> {
     buffer(BufferType::HttpCallResponseBody, size).unwrap_or_default()
 }
 
 /// The plugin's configuration; empty if it cannot be read, which is none that is taken.
-pub(crate) fn configuration(size: usize) -> Vec<u8> {
+pub fn configuration(size: usize) -> Vec<u8> {
     buffer(BufferType::PluginConfiguration, size).unwrap_or_default()
 }
 
@@ -246,7 +367,7 @@ fn buffer(buffer: BufferType, max: usize) -> Result<Vec<u8>, Status> {
 }
 
 /// Answers the stream that is effective now.
-pub(crate) fn respond(response: &Response) {
+pub fn respond(response: &Response) {
     let headers = header_pairs(response.content_type);
     let body = &response.body;
     // SAFETY: all memory is read during the call only. A stream that is gone needs no answer.
@@ -295,7 +416,7 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// Runs `act` with `context` effective, then `back`. `false`: the context is gone, and nothing ran.
-pub(crate) fn within(context: u32, back: u32, act: impl FnOnce()) -> bool {
+pub fn within(context: u32, back: u32, act: impl FnOnce()) -> bool {
     // SAFETY: plain values.
     if unsafe { proxy_set_effective_context(context) } != OK {
         return false;
@@ -307,14 +428,24 @@ pub(crate) fn within(context: u32, back: u32, act: impl FnOnce()) -> bool {
 }
 
 /// Starts a call from the root context; the number under which its answer comes. `None`: the host would not.
-pub(crate) fn start_call(request: &CallRequest) -> Option<u32> {
-    let headers = pairs(&[
+pub fn start_call(request: &CallRequest) -> Option<u32> {
+    let headers = [
         (":method", request.method),
         (":path", &request.path),
         (":authority", &request.authority),
         ("content-type", request.content_type),
-    ]);
-    let (cluster, body, trailers) = (&request.cluster, &request.body, pairs(&[]));
+    ];
+    call(
+        &request.cluster,
+        &headers,
+        &request.body,
+        request.timeout_ms,
+    )
+}
+
+/// The same with headers of one's own, pseudo-headers first.
+pub fn call(cluster: &str, headers: &[(&str, &str)], body: &[u8], timeout_ms: u32) -> Option<u32> {
+    let (headers, trailers) = (pairs(headers), pairs(&[]));
     let mut number = 0;
     // SAFETY: all memory is read during the call only; the host writes `number`.
     let status = unsafe {
@@ -327,7 +458,7 @@ pub(crate) fn start_call(request: &CallRequest) -> Option<u32> {
             body.len(),
             trailers.as_ptr(),
             trailers.len(),
-            request.timeout_ms,
+            timeout_ms,
             &raw mut number,
         )
     };
@@ -341,12 +472,12 @@ thread_local! {
 }
 
 /// Whether something could not be created in shared data since this was last asked. Nothing is ever created later.
-pub(crate) fn creation_failed() -> bool {
+pub fn creation_failed() -> bool {
     CREATION_FAILED.take()
 }
 
 /// The host's shared data.
-pub(crate) struct Shared;
+pub struct Shared;
 
 impl SharedData for Shared {
     fn get(&self, key: &str) -> Option<(Vec<u8>, Cas)> {
@@ -390,11 +521,11 @@ impl SharedData for Shared {
 
 /// A queue to oneself: the way from a stream to the root.
 #[derive(Clone, Copy)]
-pub(crate) struct Queue(u32);
+pub struct Queue(u32);
 
 impl Queue {
     /// Registers `name`; from now on this root context is woken by it.
-    pub(crate) fn register(name: &str) -> Option<Self> {
+    pub fn register(name: &str) -> Option<Self> {
         let mut queue = 0;
         // SAFETY: `name` is read during the call only; the host writes `queue`.
         let status =
@@ -403,30 +534,30 @@ impl Queue {
     }
 
     /// The host's number for it, by which other VMs of the process know it, too.
-    pub(crate) fn number(self) -> u32 {
+    pub fn number(self) -> u32 {
         self.0
     }
 
     /// The queue of a number, perhaps another VM's.
-    pub(crate) fn numbered(number: u32) -> Self {
+    pub fn numbered(number: u32) -> Self {
         Self(number)
     }
 
     /// Has the root called after this callback.
-    pub(crate) fn wake(self) {
+    pub fn wake(self) {
         // SAFETY: one byte, read during the call. If it fails, the next tick does the work.
         let _ = unsafe { proxy_enqueue_shared_queue(self.0, [1_u8].as_ptr(), 1) };
     }
 
     /// Takes one wake-up out; there may be none left.
-    pub(crate) fn take(self) -> bool {
+    pub fn take(self) -> bool {
         // SAFETY: plain values.
         bytes(|data, size| unsafe { proxy_dequeue_shared_queue(self.0, data, size) }).is_ok()
     }
 }
 
 /// Defines a metric, or finds the one of this name.
-pub(crate) fn define_metric(kind: MetricType, name: &str) -> Option<u32> {
+pub fn define_metric(kind: MetricType, name: &str) -> Option<u32> {
     let mut metric = 0;
     // SAFETY: `name` is read during the call only; the host writes `metric`.
     let status =
@@ -436,19 +567,19 @@ pub(crate) fn define_metric(kind: MetricType, name: &str) -> Option<u32> {
 
 /// Adds to a counter or gauge. `false`: it was not added.
 #[must_use]
-pub(crate) fn increment_metric(metric: u32, by: i64) -> bool {
+pub fn increment_metric(metric: u32, by: i64) -> bool {
     // SAFETY: plain values.
     unsafe { proxy_increment_metric(metric, by) == OK }
 }
 
 /// Records into a histogram.
-pub(crate) fn record_metric(metric: u32, value: u64) {
+pub fn record_metric(metric: u32, value: u64) {
     // SAFETY: plain values. A lost measurement is not worth a push.
     let _ = unsafe { proxy_record_metric(metric, value) };
 }
 
 /// Has this root context called every `period_ms`.
-pub(crate) fn set_tick_period(period_ms: u64) -> bool {
+pub fn set_tick_period(period_ms: u64) -> bool {
     let period = u32::try_from(period_ms).unwrap_or(u32::MAX);
     // SAFETY: plain values.
     unsafe { proxy_set_tick_period_milliseconds(period) == OK }
@@ -456,7 +587,44 @@ pub(crate) fn set_tick_period(period_ms: u64) -> bool {
 
 /// Tells the host that this root context, which asked to be kept, may go. `false`: it did not hear.
 #[must_use]
-pub(crate) fn done() -> bool {
+pub fn done() -> bool {
     // SAFETY: plain values.
     unsafe { proxy_done() == OK }
+}
+
+/// Random bytes, fetched from the host 1 KiB at a time: a hostcall for 16 bytes costs as much as for 1,024.
+pub struct Pool {
+    bytes: [u8; 1024],
+    used: usize,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            bytes: [0; 1024],
+            used: 1024,
+        }
+    }
+}
+
+impl Random for Pool {
+    fn fill(&mut self, out: &mut [u8]) {
+        for chunk in out.chunks_mut(self.bytes.len()) {
+            if self.bytes.len() - self.used < chunk.len() {
+                // What cannot be had is asked for again the next time.
+                self.used = if random(&mut self.bytes) {
+                    0
+                } else {
+                    self.bytes.len()
+                };
+            }
+            let end = self.used + chunk.len();
+            if let Some(bytes) = self.bytes.get_mut(self.used..end) {
+                chunk.copy_from_slice(bytes);
+                // Handed out once.
+                bytes.fill(0);
+            }
+            self.used = end;
+        }
+    }
 }

@@ -1,0 +1,168 @@
+//! The root context: configuration, ticks, wake-ups, the answers of calls, and the end.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use proxy_wasm::types::LogLevel;
+use weir_engine::{CallOutcome, TICK_MS};
+use weir_hostcalls::{self as host, Environment, Queue};
+
+use crate::contexts;
+use crate::worker::Worker;
+
+/// How long a replaced configuration may take to deliver what it still holds. Then the rest is lost, and counted.
+const DRAIN_MS: u64 = 60_000;
+
+thread_local! {
+    /// The name of this VM's queue, one for all its root contexts.
+    static QUEUE_NAME: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+pub(crate) struct Root {
+    id: u32,
+    worker: Option<Rc<Worker>>,
+    /// Since when this root has been asked to end, on the monotonic clock.
+    draining_since_ms: Option<u64>,
+}
+
+impl Root {
+    pub(crate) fn new(id: u32) -> Self {
+        Self {
+            id,
+            worker: None,
+            draining_since_ms: None,
+        }
+    }
+
+    /// Whether it has been asked to end, and has not.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining_since_ms.is_some()
+    }
+
+    /// Takes up the configuration of so many bytes, or says what is wrong with it.
+    pub(crate) fn on_configure(&mut self, size: usize) -> bool {
+        let document = host::configuration(size);
+        let environment = Environment::read();
+        let config = match weir_config::parse_door(&document, &|name| environment.get(name)) {
+            Ok(config) => config,
+            Err(problems) => {
+                for problem in &problems {
+                    host::log(LogLevel::Error, &format!("weir: configuration: {problem}"));
+                }
+                return refuse(&format!(
+                    "configuration refused, problems: {}",
+                    problems.len()
+                ));
+            }
+        };
+        let mut random = [0; 8];
+        if !host::random(&mut random) {
+            return refuse("this host has no random bytes");
+        }
+        let queue = Queue::register(&queue_name(random));
+        if queue.is_none() || !host::set_tick_period(TICK_MS) {
+            return refuse("this host has neither shared queues nor ticks");
+        }
+        let (accounts, clients) = (config.accounts.len(), config.clients.len());
+        let worker = Rc::new(Worker::new(self.id, queue, Rc::new(config)));
+        if host::creation_failed() {
+            return refuse("this host has no shared data");
+        }
+        let line = format!("weir: the door is open, accounts={accounts} clients={clients}");
+        host::log(LogLevel::Info, &line);
+        contexts::serve(self.id, worker.clone());
+        self.worker = Some(worker);
+        true
+    }
+
+    pub(crate) fn on_tick(&mut self) {
+        let Some(worker) = self.worker.clone() else {
+            return;
+        };
+        worker.turn(|door, env| door.on_tick(env));
+        self.drain(&worker);
+    }
+
+    pub(crate) fn on_queue_ready(&mut self) {
+        let Some(worker) = self.worker.clone() else {
+            return;
+        };
+        worker.clear_wakes();
+        worker.turn(|door, env| door.on_woken(env));
+        self.drain(&worker);
+    }
+
+    /// The answer of a call: so many headers, none if there was no answer, and so much of a body.
+    pub(crate) fn on_call_done(&mut self, number: u32, headers: usize, size: usize) {
+        let Some(worker) = self.worker.clone() else {
+            return;
+        };
+        let Some(call) = worker.call_done(number) else {
+            return;
+        };
+        let body = (headers > 0).then(|| host::call_body(size));
+        // Half an answer is none.
+        let outcome = match body.as_ref().filter(|body| body.len() == size) {
+            None => CallOutcome::Reset,
+            Some(body) => CallOutcome::Answer {
+                status: status().unwrap_or(0),
+                retry_after_s: None,
+                body,
+            },
+        };
+        worker.turn(|door, env| door.on_call_done(call, &outcome, env));
+        self.drain(&worker);
+    }
+
+    /// Whether this root may go now. Envoy ends a VM that has no other root with its last stream, whatever is said here.
+    pub(crate) fn on_done(&mut self, vm_stays: bool) -> bool {
+        let Some(worker) = self.worker.clone() else {
+            return true;
+        };
+        worker.turn(|door, env| door.on_woken(env));
+        if worker.is_idle() {
+            return true;
+        }
+        if !vm_stays {
+            worker.turn(|door, _| door.abandon());
+            return true;
+        }
+        self.draining_since_ms.get_or_insert_with(host::mono_ms);
+        false
+    }
+
+    fn drain(&mut self, worker: &Worker) {
+        let Some(since_ms) = self.draining_since_ms else {
+            return;
+        };
+        let late = host::mono_ms().saturating_sub(since_ms) > DRAIN_MS;
+        if late {
+            worker.turn(|door, _| door.abandon());
+        }
+        // Not heard, it is said again at the next turn.
+        if (late || worker.is_idle()) && host::done() {
+            self.draining_since_ms = None;
+            contexts::end(self.id);
+        }
+    }
+}
+
+fn status() -> Option<u16> {
+    String::from_utf8(host::call_header(":status")?)
+        .ok()?
+        .parse()
+        .ok()
+}
+
+fn refuse(why: &str) -> bool {
+    host::log(LogLevel::Error, &format!("weir: {why}"));
+    false
+}
+
+/// The first one asked for is the VM's.
+fn queue_name(random: [u8; 8]) -> String {
+    QUEUE_NAME.with_borrow_mut(|name| {
+        name.get_or_insert_with(|| format!("weir/door/{:016x}", u64::from_le_bytes(random)))
+            .clone()
+    })
+}

@@ -1,0 +1,189 @@
+//! One HTTP request and its answer.
+
+use proxy_wasm::types::Action;
+use weir_door::{Head, Passing, Step};
+use weir_engine::{Response, StreamId};
+use weir_hostcalls as host;
+
+use crate::worker::{Worker, do_step};
+
+/// Where a stream is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing is known yet.
+    New,
+    /// The body is on its way, and so much of it is wanted.
+    Body(usize),
+    /// The door has it.
+    Held,
+    /// WeChat has it; its answer will be looked at.
+    Forwarded,
+    /// There is nothing to look at any more.
+    Over,
+}
+
+pub(crate) struct Stream {
+    id: StreamId,
+    state: State,
+}
+
+impl Stream {
+    pub(crate) fn new(id: u32) -> Self {
+        Self {
+            id: StreamId(id),
+            state: State::New,
+        }
+    }
+
+    /// The request's headers are there.
+    pub(crate) fn headers(&mut self, worker: &Worker, ends: bool) -> Action {
+        let text = |name| {
+            let value = host::request_header(name).map_err(|_| ())?;
+            value
+                .map(|value| String::from_utf8(value).map_err(|_| ()))
+                .transpose()
+        };
+        let read = || -> Result<_, ()> {
+            Ok((
+                text(":method")?,
+                text(":path")?,
+                text("authorization")?,
+                text("x-weir-account")?,
+                text("content-type")?,
+                text("content-length")?,
+            ))
+        };
+        // What cannot be read is nothing that may pass.
+        let Ok((method, target, authorization, account, content_type, length)) = read() else {
+            return self.refuse(400);
+        };
+        let certificate = (worker.config().asks_for_certificates())
+            .then(|| host::property(&["connection", "uri_san_peer_certificate"]))
+            .flatten()
+            .and_then(|uri| String::from_utf8(uri).ok());
+        let head = Head {
+            method: method.as_deref().unwrap_or_default(),
+            target: target.as_deref().unwrap_or_default(),
+            authorization: authorization.as_deref(),
+            account: account.as_deref(),
+            content_type: content_type.as_deref(),
+            content_length: length.and_then(|length| length.parse().ok()),
+            certificate: certificate.as_deref(),
+            ends,
+        };
+        let stream = self.id;
+        let step = worker.ask(|door, env| {
+            let step = door.on_request(stream, &head, env);
+            (step, door.wants(stream))
+        });
+        match step {
+            Some((Step::Hold, Some(most))) => {
+                self.state = State::Body(most);
+                Action::Pause
+            }
+            Some((step, _)) => self.take(&step),
+            None => self.refuse(503),
+        }
+    }
+
+    /// So much of the body is there.
+    pub(crate) fn body(&mut self, worker: &Worker, size: usize, ends: bool) -> Action {
+        match self.state {
+            State::Body(most) if size > most => self.complete(worker, None),
+            State::Body(_) if ends => match host::request_body(size) {
+                Ok(body) => self.complete(worker, Some(body)),
+                Err(_) => self.refuse(503),
+            },
+            State::Body(_) | State::Held => Action::Pause,
+            State::New | State::Forwarded | State::Over => Action::Continue,
+        }
+    }
+
+    /// With trailers the body never says that it ends.
+    pub(crate) fn trailers(&mut self, worker: &Worker) -> Action {
+        match self.state {
+            State::Body(most) => match host::request_body(most + 1) {
+                Ok(body) => self.complete(worker, Some(body).filter(|body| body.len() <= most)),
+                Err(_) => self.refuse(503),
+            },
+            State::Held => Action::Pause,
+            State::New | State::Forwarded | State::Over => Action::Continue,
+        }
+    }
+
+    fn complete(&mut self, worker: &Worker, body: Option<Vec<u8>>) -> Action {
+        let stream = self.id;
+        match worker.ask(|door, env| door.on_body(stream, body, env)) {
+            Some(step) => self.take(&step),
+            None => self.refuse(503),
+        }
+    }
+
+    fn take(&mut self, step: &Step) -> Action {
+        self.state = match step {
+            Step::Hold => State::Held,
+            Step::Respond(_) => State::Over,
+            Step::Forward { .. } => State::Forwarded,
+        };
+        if do_step(step) {
+            Action::Continue
+        } else {
+            Action::Pause
+        }
+    }
+
+    fn refuse(&mut self, status: u16) -> Action {
+        self.state = State::Over;
+        host::respond(&Response::empty(status));
+        Action::Pause
+    }
+
+    /// The answer begins.
+    pub(crate) fn answer_headers(&mut self, worker: &Worker, ends: bool) -> Action {
+        // One that was held has been let go by the root.
+        if !matches!(self.state, State::Forwarded | State::Held) {
+            return Action::Continue;
+        }
+        let status = host::response_header(":status");
+        let status = status.and_then(|status| String::from_utf8(status).ok()?.parse().ok());
+        let stream = self.id;
+        let looks =
+            worker.ask(|door, env| door.on_answer_begins(stream, status.unwrap_or(0), ends, env));
+        if looks == Some(true) {
+            self.state = State::Forwarded;
+            Action::Pause
+        } else {
+            self.state = State::Over;
+            Action::Continue
+        }
+    }
+
+    /// So much of the answer is there.
+    pub(crate) fn answer_body(&mut self, worker: &Worker, size: usize, ends: bool) -> Action {
+        if self.state != State::Forwarded {
+            return Action::Continue;
+        }
+        let stream = self.id;
+        let passing =
+            worker.ask(|door, env| door.on_answer(stream, size, ends, host::response_body, env));
+        match passing {
+            Some(Passing::More) => Action::Pause,
+            Some(Passing::Hold) => {
+                self.state = State::Over;
+                Action::Pause
+            }
+            Some(Passing::On) | None => {
+                self.state = State::Over;
+                Action::Continue
+            }
+        }
+    }
+
+    /// The stream is over.
+    pub(crate) fn done(self, worker: &Worker) {
+        let stream = self.id;
+        if self.state != State::New {
+            worker.ask(|door, env| door.on_gone(stream, env));
+        }
+    }
+}
