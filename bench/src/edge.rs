@@ -155,6 +155,7 @@ impl<'l> Ground<'l> {
 
     fn bootstrap(&self, store: SocketAddr) -> Result<Bootstrap> {
         let mut bootstrap = Bootstrap::read(&self.layout.envoy_yaml())?;
+        bootstrap.without_door()?;
         bootstrap
             .bind_to_any_loopback_port()?
             .without_access_log()?

@@ -18,6 +18,10 @@ use serde_json::{Value, json};
 pub const FILTER: &str = "weir";
 /// The listener that takes pushes.
 pub const LISTENER: &str = "weir_push";
+/// The wasm filter of the API door.
+pub const DOOR_FILTER: &str = "weir_door";
+/// The listener that takes API calls of applications.
+pub const DOOR_LISTENER: &str = "weir_api";
 /// The cluster of the store.
 pub const STORE: &str = "weir_store";
 /// The cluster of the application that rules forward pushes to.
@@ -129,6 +133,37 @@ impl Bootstrap {
     /// The filter is not in the document.
     pub fn wasm_file(&mut self, file: &Path) -> Result<&mut Self> {
         set_wasm_file(self.filter_config()?, file)?;
+        Ok(self)
+    }
+
+    /// Leaves the API door out.
+    ///
+    /// # Errors
+    /// There are no listeners.
+    pub fn without_door(&mut self) -> Result<&mut Self> {
+        let listeners = self.array_mut("/static_resources/listeners")?;
+        listeners.retain(|listener| name_of(listener).is_none_or(|name| name != DOOR_LISTENER));
+        Ok(self)
+    }
+
+    /// Replaces the file of the door's module and lets `change` edit its configuration.
+    ///
+    /// # Errors
+    /// The door is not in the document, or its configuration is not JSON.
+    pub fn door(&mut self, file: &Path, change: impl FnOnce(&mut Value)) -> Result<&mut Self> {
+        let listener = named(
+            self.array_mut("/static_resources/listeners")?,
+            DOOR_LISTENER,
+        )?;
+        let filters = listener
+            .pointer_mut("/filter_chains/0/filters/0/typed_config/http_filters")
+            .and_then(Value::as_array_mut)
+            .context("the door has no filters")?;
+        let filter = named(filters, DOOR_FILTER)?
+            .get_mut("typed_config")
+            .context("the door's filter has no configuration")?;
+        set_wasm_file(filter, file)?;
+        edit_plugin(filter, change)?;
         Ok(self)
     }
 
@@ -383,6 +418,7 @@ mod tests {
             .and_then(|b| b.endpoint(WECHAT_API, address))
             .and_then(|b| b.trusted_ca(WECHAT_API, Path::new("/some/ca.pem")))
             .and_then(|b| b.wasm_file(Path::new("/some/weir.wasm")))
+            .and_then(|b| b.door(Path::new("/some/door.wasm"), |_| {}))
             .and_then(|b| b.plugin(|plugin| plugin["accounts"][0]["mode"] = "plain".into()))
             .and_then(|b| b.pass_environment(["WEIR_DEMO_TOKEN", "ANOTHER"]))
             .expect("all parts are there");
@@ -390,10 +426,12 @@ mod tests {
         for absent in [
             "0.0.0.0",
             "10000",
+            "10001",
             "9901",
             "8090",
             "ca-certificates.crt",
             "target/weir.wasm",
+            "target/weir-door.wasm",
         ] {
             assert!(!text.contains(absent), "{absent} should have been replaced");
         }

@@ -50,7 +50,13 @@ impl Layout {
         self.target.join("weir.wasm")
     }
 
-    /// The same with a path that crashes a VM, for tests.
+    /// The module of the API door; `cargo xtask wasm` makes it, too.
+    #[must_use]
+    pub fn door_wasm(&self) -> PathBuf {
+        self.target.join("weir-door.wasm")
+    }
+
+    /// [`wasm`](Self::wasm) with a path that crashes a VM, for tests.
     #[must_use]
     pub fn wasm_with_trap(&self) -> PathBuf {
         self.target.join("weir-trap.wasm")

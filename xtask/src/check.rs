@@ -33,6 +33,8 @@ pub(crate) fn check(layout: &Layout) -> Result<()> {
                     "--workspace",
                     "--exclude",
                     "weir-plugin",
+                    "--exclude",
+                    "weir-door-plugin",
                     "--all-targets",
                 ])
                 .args(["--", "-D", "warnings"]),
@@ -55,6 +57,8 @@ pub(crate) fn check(layout: &Layout) -> Result<()> {
                     "clippy",
                     "--package",
                     "weir-plugin",
+                    "--package",
+                    "weir-door-plugin",
                     "--target",
                     WASM_TARGET,
                 ])

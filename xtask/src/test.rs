@@ -55,7 +55,14 @@ pub(crate) fn test(layout: &Layout, options: &Options) -> Result<()> {
     // each set of packages asks for its own set of their features.
     let tests = || {
         let mut command = cargo::cargo(layout);
-        command.args(["test", "--workspace", "--exclude", "weir-plugin"]);
+        command.args([
+            "test",
+            "--workspace",
+            "--exclude",
+            "weir-plugin",
+            "--exclude",
+            "weir-door-plugin",
+        ]);
         command
     };
     say::timed("tests and programs", || cargo::run(tests().arg("--no-run")))?;

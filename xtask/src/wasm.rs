@@ -1,4 +1,5 @@
-//! `target/weir.wasm`: built, stripped to what Weir uses, and checked against what it may ask of a host.
+//! `target/weir.wasm` and `target/weir-door.wasm`: built, stripped to what Weir uses, and checked against what they may
+//! ask of a host.
 //!
 //! The check is a promise to operators: [`IMPORTS`] is everything the module can do to its surroundings. A dependency
 //! that starts to want a file or a socket fails the build here, not a deployment.
@@ -14,35 +15,36 @@ use anyhow::{Context, Result, bail, ensure};
 use walrus::{ExportItem, ImportKind, Module, ModuleConfig};
 use weir_testbed::layout::Layout;
 
-use self::interface::{CALLBACKS, IMPORTS, PLUMBING};
+use self::interface::{CALLBACKS, DOOR, IMPORTS, PLUMBING, PUSH, Surface};
 use crate::cargo::{self, WASM_TARGET};
 use crate::say;
 
-/// The largest module allowed, in bytes. Envoy compiles all of it at every start and code update.
+/// The largest module allowed, in bytes, each. Envoy compiles all of it at every start and code update.
 const MAX_BYTES: usize = 500_000;
 
-/// Builds the plugin and writes the finished module.
+/// Builds the plugins and writes the finished modules.
 pub(crate) fn build(layout: &Layout) -> Result<()> {
-    build_as(layout, &[], &layout.wasm())
+    build_as(layout, &PUSH, &[], &layout.wasm())?;
+    build_as(layout, &DOOR, &[], &layout.door_wasm())
 }
 
 /// Builds the module for tests that crash VMs, and then the one to ship.
 pub(crate) fn build_for_tests(layout: &Layout) -> Result<()> {
-    build_as(layout, &["trap"], &layout.wasm_with_trap())?;
+    build_as(layout, &PUSH, &["trap"], &layout.wasm_with_trap())?;
     build(layout)
 }
 
-fn build_as(layout: &Layout, features: &[&str], path: &Path) -> Result<()> {
+fn build_as(layout: &Layout, surface: &Surface, features: &[&str], path: &Path) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     say::timed(&name, || {
         cargo::ensure_wasm_target(layout)?;
-        compile(layout, features)?;
+        compile(layout, surface, features)?;
         let compiled = layout
             .target()
             .join(WASM_TARGET)
             .join("wasm")
-            .join("weir.wasm");
-        let finished = finish(&compiled)?;
+            .join(surface.compiled);
+        let finished = finish(&compiled, surface)?;
         ensure!(
             finished.len() <= MAX_BYTES,
             "the module has {} bytes, {MAX_BYTES} are allowed",
@@ -61,7 +63,7 @@ fn build_as(layout: &Layout, features: &[&str], path: &Path) -> Result<()> {
     })
 }
 
-fn compile(layout: &Layout, features: &[&str]) -> Result<()> {
+fn compile(layout: &Layout, surface: &Surface, features: &[&str]) -> Result<()> {
     // Panic messages carry source paths into Envoy's log; none of them is to name the build machine.
     let home = |variable: &str, below: &str| {
         std::env::var(variable)
@@ -91,7 +93,7 @@ fn compile(layout: &Layout, features: &[&str]) -> Result<()> {
                 "--target",
                 WASM_TARGET,
                 "--package",
-                "weir-plugin",
+                surface.package,
                 "--features",
                 &features.join(","),
             ])
@@ -101,13 +103,13 @@ fn compile(layout: &Layout, features: &[&str]) -> Result<()> {
 }
 
 /// Reads the compiler's module and gives the one to ship.
-fn finish(compiled: &Path) -> Result<Vec<u8>> {
+fn finish(compiled: &Path, surface: &Surface) -> Result<Vec<u8>> {
     let bytes =
         fs::read(compiled).with_context(|| format!("cannot read {}", compiled.display()))?;
     let mut module =
         parse(&bytes).with_context(|| format!("{} is not a module", compiled.display()))?;
-    reduce(&mut module)?;
-    let imports = checked_imports(&module)?;
+    reduce(&mut module, surface)?;
+    let imports = checked_imports(&module, surface)?;
     say::note(&format!(
         "imports ({}): {}",
         imports.len(),
@@ -126,9 +128,9 @@ fn parse(bytes: &[u8]) -> Result<Module> {
 }
 
 /// Leaves out what nobody calls: exports, custom sections, and all that only they reached.
-fn reduce(module: &mut Module) -> Result<()> {
+fn reduce(module: &mut Module, surface: &Surface) -> Result<()> {
     put_own_callbacks(module)?;
-    let dropped = drop_unused_exports(module)?;
+    let dropped = drop_unused_exports(module, surface)?;
     let custom: Vec<_> = module.customs.iter().map(|(id, _)| id).collect();
     for section in custom {
         module.customs.delete(section);
@@ -161,8 +163,9 @@ fn put_own_callbacks(module: &mut Module) -> Result<()> {
 
 /// Removes every callback that is not in [`CALLBACKS`] and tells which those were. Anything else the module exports
 /// must be in [`PLUMBING`] or is removed as well: nobody calls it.
-fn drop_unused_exports(module: &mut Module) -> Result<Vec<String>> {
-    let mut missing: BTreeSet<&str> = CALLBACKS.iter().map(|(name, _)| *name).collect();
+fn drop_unused_exports(module: &mut Module, surface: &Surface) -> Result<Vec<String>> {
+    let callbacks = CALLBACKS.iter().chain(surface.callbacks);
+    let mut missing: BTreeSet<&str> = callbacks.map(|(name, _)| *name).collect();
     let mut dropped = Vec::new();
     let mut unwanted = Vec::new();
     let mut speaks_abi = false;
@@ -193,13 +196,14 @@ fn drop_unused_exports(module: &mut Module) -> Result<Vec<String>> {
     Ok(dropped)
 }
 
-fn checked_imports(module: &Module) -> Result<BTreeSet<String>> {
+fn checked_imports(module: &Module, surface: &Surface) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for import in module.imports.iter() {
         let name = format!("{}.{}", import.module, import.name);
         let known = IMPORTS
             .iter()
-            .any(|&(from, names)| from == import.module && names.contains(&import.name.as_str()));
+            .any(|&(from, names)| from == import.module && names.contains(&import.name.as_str()))
+            || (import.module == "env" && surface.imports.contains(&import.name.as_str()));
         if !known || !matches!(import.kind, ImportKind::Function(_)) {
             bail!(
                 "the module imports {name}, which is not in the list of what Weir may ask of its host"
@@ -254,8 +258,8 @@ mod tests {
             ("wasi_snapshot_preview1", "sock_send"),
             &["proxy_on_downstream_data"],
         );
-        assert!(checked_imports(&module).is_err());
-        reduce(&mut module).expect("all that is needed is there");
+        assert!(checked_imports(&module, &PUSH).is_err());
+        reduce(&mut module, &PUSH).expect("all that is needed is there");
         let module = parse(&module.emit_wasm()).expect("what is written can be read");
         let exports: BTreeSet<_> = module
             .exports
@@ -267,7 +271,7 @@ mod tests {
         );
         assert!(!exports.contains("proxy_on_downstream_data") && !exports.contains("__heap_base"));
         assert!(
-            checked_imports(&module)
+            checked_imports(&module, &PUSH)
                 .expect("no surprise is left")
                 .is_empty()
         );
@@ -277,7 +281,7 @@ mod tests {
     #[test]
     fn the_plugins_callbacks_get_the_names_of_the_abi() {
         let mut module = module(&[], ("env", "proxy_log"), &["weir_on_request_body"]);
-        reduce(&mut module).expect("all that is needed is there");
+        reduce(&mut module, &PUSH).expect("all that is needed is there");
         let body = module.exports.get_func("proxy_on_request_body");
         let body = body.expect("a callback");
         let own = module.funcs.get(body).kind.unwrap_local();
@@ -296,8 +300,8 @@ mod tests {
             ("wasi_snapshot_preview1", "path_open"),
             &["weir_on_tick"],
         );
-        reduce(&mut module).expect("all that is needed is there");
-        let error = checked_imports(&module)
+        reduce(&mut module, &PUSH).expect("all that is needed is there");
+        let error = checked_imports(&module, &PUSH)
             .expect_err("a surprise")
             .to_string();
         assert!(
@@ -310,7 +314,9 @@ mod tests {
     fn a_module_without_a_needed_callback_fails_the_build() {
         let mut module = module(&[], ("env", "proxy_log"), &["weir_on_tick"]);
         module.exports.remove("weir_on_done").expect("it was there");
-        let error = reduce(&mut module).expect_err("incomplete").to_string();
+        let error = reduce(&mut module, &PUSH)
+            .expect_err("incomplete")
+            .to_string();
         assert!(error.contains("proxy_on_done"), "{error}");
     }
 }

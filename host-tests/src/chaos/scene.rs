@@ -82,6 +82,7 @@ impl Scene {
         };
 
         let mut bootstrap = Bootstrap::read(&layout.envoy_yaml())?;
+        bootstrap.without_door()?;
         let account = crate::world::account_of(&mut bootstrap, Mode::Encrypted)?;
         let ca = dir.join("ca.pem");
         let tls = Some(TlsOptions {

@@ -124,6 +124,12 @@ impl Tokens {
         })
     }
 
+    /// The newest one that is good, without asking for another.
+    pub fn newest(&self) -> Option<&str> {
+        let good = self.issued.iter().rev().find(|issued| !issued.revoked);
+        good.map(|issued| issued.token.as_str())
+    }
+
     /// `token`.
     pub fn classic(&mut self, now_ms: i64) -> Grant {
         self.settle(now_ms);

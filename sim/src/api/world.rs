@@ -192,6 +192,16 @@ impl World {
         self.with(account, |now_ms, state| state.tokens.expire(now_ms, kind))
     }
 
+    /// The newest access token of the account that is good; empty if there is none.
+    ///
+    /// # Errors
+    /// No such account.
+    pub fn current_token(&self, account: &str) -> Result<String, NoSuchAccount> {
+        self.with(account, |_, state| {
+            state.tokens.newest().unwrap_or_default().to_owned()
+        })
+    }
+
     /// Revokes the account's tokens (of one kind, or of both), as a refresh elsewhere would: using one answers 40001.
     ///
     /// # Errors

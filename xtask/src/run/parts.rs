@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use weir_testbed::bootstrap::{Bootstrap, LISTENER, STORE, WECHAT_API};
+use weir_testbed::bootstrap::{Bootstrap, DOOR_LISTENER, LISTENER, STORE, WECHAT_API};
 use weir_testbed::envoy::{self, Binary, Envoy};
 use weir_testbed::layout::Layout;
 use weir_testbed::programs::{Api, Store, WasmHost};
@@ -17,8 +17,12 @@ use crate::{cargo, say};
 
 /// Ports of `envoy.yaml`.
 const PUSH_PORT: u16 = 10_000;
+const DOOR_PORT: u16 = 10_001;
 const STORE_PORT: u16 = 8_090;
 const ADMIN_PORT: u16 = 9_901;
+
+/// What the client `shop` of `envoy.yaml` shows at the door of a local run: no secret.
+const SHOP_KEY: &str = "the-shop-of-a-local-run";
 
 /// What will run the module.
 pub(super) enum Chosen {
@@ -66,6 +70,8 @@ enum Gateway {
 pub(super) struct Parts {
     gateway: Gateway,
     push: SocketAddr,
+    /// Only Envoy has it.
+    door: Option<SocketAddr>,
     store: Store,
     api: Api,
     dir: PathBuf,
@@ -92,12 +98,14 @@ impl Parts {
         bootstrap
             .admin(preferred(ADMIN_PORT))?
             .listener(LISTENER, preferred(PUSH_PORT))?
+            .listener(DOOR_LISTENER, preferred(DOOR_PORT))?
+            .door(&layout.door_wasm(), |_| {})?
             .endpoint(STORE, store.address())?
             .endpoint(WECHAT_API, api.address())?
             .trusted_ca(WECHAT_API, api.ca())?
             .wasm_file(&layout.built_wasm()?)?;
         let environment = environment(&account)?;
-        let (gateway, push) = match chosen {
+        let (gateway, push, door) = match chosen {
             Chosen::Envoy(binary) => {
                 let options = envoy::Options {
                     environment,
@@ -105,17 +113,19 @@ impl Parts {
                 };
                 let envoy = Envoy::start(&binary, &bootstrap, &dir, &options)?;
                 let push = envoy.push_address()?;
-                (Gateway::Envoy(envoy), push)
+                let door = envoy.listener(DOOR_LISTENER)?;
+                (Gateway::Envoy(envoy), push, Some(door))
             }
             Chosen::Wasmtime(program) => {
                 let host = WasmHost::start(&program, &bootstrap, &dir, environment)?;
                 let push = host.push_address();
-                (Gateway::Wasmtime(host), push)
+                (Gateway::Wasmtime(host), push, None)
             }
         };
         Ok(Self {
             gateway,
             push,
+            door,
             store,
             api,
             dir,
@@ -144,6 +154,9 @@ impl Parts {
         };
         let line = |name: &str, what: &str| println!("    {name:<16}{what}");
         line(gateway, &self.push_url());
+        if let Some(door) = self.door {
+            line("API door", &format!("http://{door}, as {SHOP_KEY}"));
+        }
         line("store", &self.store_url());
         line(
             "WeChat's API",
@@ -244,6 +257,7 @@ fn environment(account: &Value) -> Result<Vec<(String, String)>> {
             .with_context(|| format!("an account has a {field}"))?;
         Ok((name.to_owned(), value.to_owned()))
     })
+    .chain([Ok(("WEIR_SHOP_KEY".to_owned(), SHOP_KEY.to_owned()))])
     .collect()
 }
 

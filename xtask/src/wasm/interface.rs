@@ -1,7 +1,50 @@
-//! The module's whole surface: what a host calls, and what it may call of a host.
+//! The modules' whole surfaces: what a host calls, and what they may call of a host.
 
 /// Says which version of the proxy-wasm ABI the module speaks.
 pub(super) const ABI_VERSION: &str = "proxy_abi_version_0_2_1";
+
+/// A module, and what it has to do with its host.
+pub(super) struct Surface {
+    /// The package it is compiled from.
+    pub(super) package: &'static str,
+    /// What the compiler calls it.
+    pub(super) compiled: &'static str,
+    /// The callbacks it has beside [`CALLBACKS`].
+    pub(super) callbacks: &'static [(&'static str, &'static str)],
+    /// What it may import from `env` beside [`IMPORTS`].
+    pub(super) imports: &'static [&'static str],
+}
+
+/// `weir.wasm`, which takes pushes.
+pub(super) const PUSH: Surface = Surface {
+    package: "weir-plugin",
+    compiled: "weir.wasm",
+    callbacks: &[],
+    imports: &[],
+};
+
+/// `weir-door.wasm`, through which applications call WeChat.
+pub(super) const DOOR: Surface = Surface {
+    package: "weir-door-plugin",
+    compiled: "weir_door_plugin.wasm",
+    callbacks: &[
+        (
+            "proxy_on_response_headers",
+            "WeChat's answer is looked at before it passes",
+        ),
+        (
+            "proxy_on_response_body",
+            "its errcode: a refused access token is replaced, and the call made again",
+        ),
+    ],
+    imports: &[
+        "proxy_continue_stream",
+        "proxy_get_property",
+        "proxy_remove_header_map_value",
+        "proxy_replace_header_map_value",
+        "proxy_set_buffer_bytes",
+    ],
+};
 
 /// The callbacks Weir uses, each with its reason. A host calls whatever is exported: each callback that does nothing
 /// would still cost a crossing from the host into the VM at every push, so all others are dropped from the module.
