@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::Value;
 use tokio::task::block_in_place;
-use weir_testbed::bootstrap::FilterFile;
+use weir_testbed::bootstrap::{DOOR_LISTENER, FilterFile};
 use weir_testbed::envoy::{self, Envoy, Options};
 use weir_testbed::process::wait_until;
 
@@ -23,6 +23,41 @@ pub struct InEnvoy {
     address: SocketAddr,
     filter: FilterFile,
     log: PathBuf,
+}
+
+impl InEnvoy {
+    /// Where applications call WeChat's API.
+    ///
+    /// # Errors
+    /// It runs without the door.
+    pub fn door_address(&self) -> Result<SocketAddr> {
+        self.envoy.listener(DOOR_LISTENER)
+    }
+
+    /// What the admin door says about everything.
+    ///
+    /// # Errors
+    /// Envoy does not answer.
+    pub fn dump(&self) -> Result<String> {
+        let pages = [
+            "/config_dump",
+            "/stats",
+            "/clusters",
+            "/server_info",
+            "/runtime",
+        ];
+        block_in_place(|| pages.iter().map(|page| self.envoy.get(page)).collect())
+    }
+
+    /// What it wrote: its log, its access log.
+    ///
+    /// # Errors
+    /// One of them cannot be read.
+    pub fn log(&self) -> Result<String> {
+        let files = [self.log.clone(), self.log.with_extension("out")];
+        let texts: std::io::Result<Vec<_>> = files.iter().map(std::fs::read_to_string).collect();
+        Ok(texts?.concat())
+    }
 }
 
 impl Gateway for InEnvoy {

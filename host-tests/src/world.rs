@@ -22,6 +22,8 @@ use crate::gateway::{Gateway, Setup};
 
 /// How long anything may take that is bound to happen. Far above what it takes.
 const LIMIT: Duration = Duration::from_secs(30);
+/// What the client `shop` of `envoy.yaml` shows at the door.
+pub const SHOP_KEY: &str = "canary-key-of-the-shop";
 /// Between two looks.
 const STEP: Duration = Duration::from_millis(20);
 
@@ -30,6 +32,7 @@ type Change = Box<dyn FnOnce(&mut Bootstrap) -> Result<()> + Send>;
 /// What a scenario wants of its world, where that differs from the repository's `envoy.yaml`.
 pub struct Plan {
     mode: Mode,
+    door: bool,
     changes: Vec<Change>,
 }
 
@@ -37,6 +40,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             mode: Mode::Encrypted,
+            door: false,
             changes: Vec::new(),
         }
     }
@@ -48,6 +52,14 @@ impl Plan {
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
         self
+    }
+
+    /// With the API door; `change` edits its configuration. Only Envoy has it.
+    #[must_use]
+    pub fn door(mut self, change: impl FnOnce(&mut Value) + Send + 'static) -> Self {
+        self.door = true;
+        let module = Layout::of_this_checkout().door_wasm();
+        self.bootstrap(move |bootstrap| bootstrap.door(&module, change).map(drop))
     }
 
     /// Edits the plugin's configuration.
@@ -96,6 +108,9 @@ impl<G: Gateway> World<G> {
             .unwrap_or("gateway");
         let dir = layout.scratch("host-tests", &format!("{kind}-{name}"))?;
         let mut bootstrap = Bootstrap::read(&layout.envoy_yaml())?;
+        if !plan.door {
+            bootstrap.without_door()?;
+        }
         let account = account_of(&mut bootstrap, plan.mode)?;
 
         let ca = dir.join("ca.pem");
@@ -130,6 +145,7 @@ impl<G: Gateway> World<G> {
             ("WEIR_DEMO_TOKEN", &account.token),
             ("WEIR_DEMO_AES_KEY", &account.encoding_aes_key),
             ("WEIR_DEMO_APP_SECRET", &account.secret),
+            ("WEIR_SHOP_KEY", &SHOP_KEY.to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value.clone()))
         .to_vec();

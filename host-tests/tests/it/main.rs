@@ -7,6 +7,7 @@ mod acknowledgement;
 mod chaos;
 mod command;
 mod copies;
+mod door;
 mod flood;
 mod follow;
 mod forward;
