@@ -165,6 +165,11 @@ impl Engine {
         }
     }
 
+    /// The root is to go on with it.
+    pub(crate) fn look_soon(&mut self, print: Fingerprint, env: &Env<'_>) {
+        self.forwards.at(env.now.mono_ms, print);
+    }
+
     /// The store has the push's event, and says whose the work is.
     pub(crate) fn on_work(&mut self, print: Fingerprint, work: Option<Work>, env: &mut Env<'_>) {
         let Some(forward) = self.exchanges.forward_mut(print) else {
@@ -233,6 +238,10 @@ impl Engine {
             match stage {
                 Some(Stage::Due) => self.call_app(print, env),
                 Some(Stage::Elsewhere) => self.ask_again(print, env),
+                // No answer of the store's will say so.
+                Some(Stage::Orphaned) if self.config.store.ack == Ack::AtOnce => {
+                    self.on_work(print, None, env);
+                }
                 _ => {}
             }
         }

@@ -323,8 +323,13 @@ impl Engine {
                     self.release_waiting(print, env);
                 }
                 if (at_once || planted(Bug::AppBeforeClaim)) && asks_app {
-                    // As if the store knew of no work.
-                    self.on_work(print, None, env);
+                    if seen.orphaned {
+                        // It may end here, for every stream that waits: that is the root's to say.
+                        self.look_soon(print, env);
+                    } else {
+                        // As if the store knew of no work.
+                        self.on_work(print, None, env);
+                    }
                 }
             }
         }

@@ -405,6 +405,30 @@ fn when_the_worker_dies_in_the_call_nobody_calls_again_unless_allowed() {
     }
 }
 
+#[test]
+fn at_once_a_copy_that_takes_over_lets_the_root_tell_the_others() {
+    let mut world = world(2, |d| d["store"]["ack"] = json!("at_once"));
+    world.app.ms = 9_000;
+    let body = text(1, "x");
+    world.push(0, &body);
+    world.run(1_000);
+    let beside = world.push(1, &body);
+    world.crash(0);
+    // One of them comes between the moment that its owner is taken for dead and the next tick.
+    let copies: Vec<_> = std::iter::repeat_with(|| {
+        world.run(1);
+        world.push(1, &body)
+    })
+    .take(3_200)
+    .collect();
+    world.run(100);
+    says(world.body(beside), "later");
+    for copy in copies {
+        says(world.body(copy), "later");
+    }
+    assert_eq!(world.app.calls.len(), 1);
+}
+
 /// Two nodes, of one worker each.
 fn nodes(change: impl FnOnce(&mut Value)) -> World {
     let mut world = world(1, change);
