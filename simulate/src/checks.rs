@@ -567,7 +567,7 @@ impl<'p> Checks<'p> {
                 });
             }
         }
-        let unrecorded: u64 = nodes.iter().map(|node| node.shared.unrecorded()).sum();
+        let unrecorded: u64 = nodes.iter().map(Node::unrecorded).sum();
         for (number, progress) in pushes.iter().enumerate() {
             if !self.plan.pushes[number].skipped {
                 self.push_at_the_end(number, progress, engines, store, api, unrecorded);

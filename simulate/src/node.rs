@@ -19,6 +19,8 @@ pub(crate) struct Node {
     pub(crate) life: u16,
     pub(crate) workers: Vec<Worker>,
     pub(crate) shared: Shared,
+    /// How many changes earlier lives could not record.
+    pub(crate) unrecorded_before: u64,
     /// What its engines draw from.
     pub(crate) chance: Rng,
     /// Its wall clock less the true one.
@@ -41,6 +43,11 @@ pub(crate) struct Worker {
 }
 
 impl Node {
+    /// How many changes to what is shared were not recorded in all its lives.
+    pub(crate) fn unrecorded(&self) -> u64 {
+        self.unrecorded_before + self.shared.unrecorded()
+    }
+
     pub(crate) fn now(&self, world_ms: u64) -> Now {
         Now {
             unix_ms: (BEGIN_UNIX_MS + world_ms).saturating_add_signed(self.ahead_ms),

@@ -116,6 +116,7 @@ impl<'p> World<'p> {
                     .take(*workers)
                     .collect(),
                 shared: Shared::new(Rng::new(plan.seed, 100 + number as u64)),
+                unrecorded_before: 0,
                 chance: Rng::new(plan.seed, 200 + number as u64),
                 ahead_ms: i64::try_from(host.below(4_000)).unwrap_or(0) - 2_000,
                 origin_ms: host.below(1 << 40),
@@ -1026,6 +1027,7 @@ impl<'p> World<'p> {
         let name = 100 + node as u64 + 1_000 * u64::from(life);
         self.nodes[node].life = life;
         self.nodes[node].up = true;
+        self.nodes[node].unrecorded_before = self.nodes[node].unrecorded();
         self.nodes[node].shared = Shared::new(Rng::new(self.plan.seed, name));
         self.nodes[node].origin_ms = self.host.below(1 << 40);
         for worker in 0..self.nodes[node].workers.len() {
