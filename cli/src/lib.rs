@@ -6,6 +6,7 @@
 //! | [`trigger`] | sends a push as WeChat does, and says what WeChat would make of the answer |
 //! | [`replay`] | sends recorded pushes again |
 //! | [`import`] | makes rules of what the console answered |
+//! | [`send`] | sends one message to many users, each of them once |
 //! | [`schema`] | prints JSON Schemas |
 //!
 //! The binary is a line around [`run`]. Everything here is native: nothing of it is in the module that Envoy loads.
@@ -18,6 +19,7 @@ pub mod import;
 pub mod push;
 pub mod replay;
 pub mod schema;
+pub mod send;
 pub mod source;
 pub mod target;
 pub mod term;
@@ -52,6 +54,8 @@ enum Command {
     Replay(Box<replay::ReplayArgs>),
     /// Make rules of what WeChat's console answered
     Import(Box<import::ImportArgs>),
+    /// Send a template, subscribe or customer-service message to many users, each of them once
+    Send(Box<send::SendArgs>),
     /// Print the JSON Schema of what Weir reads and writes
     Schema(schema::SchemaArgs),
 }
@@ -80,6 +84,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Trigger(args) => trigger::run(&args).await,
         Command::Replay(args) => replay::run(&args).await,
         Command::Import(args) => import::run(&args).await,
+        Command::Send(args) => send::run(&args).await,
         Command::Schema(args) => schema::run(&args),
     };
     match outcome {

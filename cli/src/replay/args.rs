@@ -50,7 +50,7 @@ pub struct ReplayArgs {
     pub(super) connect: ConnectArgs,
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub(crate) fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
         _ => Err("it has to be a number above 0".to_owned()),

@@ -19,6 +19,7 @@ use weir_protocol::kinds::Carrier;
 use weir_sim::{Exchange, Push, Sender, SendingClock};
 
 pub use args::ReplayArgs;
+pub(crate) use args::positive;
 
 use crate::Outcome;
 use crate::account::Known;

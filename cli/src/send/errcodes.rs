@@ -1,0 +1,118 @@
+//! What WeChat's error codes mean for a message, in one table.
+//!
+//! Source: WeChat's documentation of each call, and of its global return codes. A code that is not here is taken as WeChat
+//! numbers them: below 0 it is WeChat's own trouble, above 0 the message is refused for good.
+
+/// What to do about an errcode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// WeChat has the message.
+    Sent,
+    /// This message is not sent; others may be.
+    Refuse,
+    /// Nothing is sent for a while: too much in this minute.
+    NextMinute,
+    /// WeChat's own trouble: it may have sent the message or not.
+    Busy,
+    /// No message would be sent: end the run, nobody else is asked.
+    Stop,
+}
+
+/// What an errcode means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Meaning {
+    pub(super) then: Then,
+    /// In words; empty for a code that is not known.
+    pub(super) reason: &'static str,
+}
+
+/// Looks an errcode up.
+pub(super) fn meaning(errcode: i64) -> Meaning {
+    use Then::{Busy, NextMinute, Refuse, Sent, Stop};
+    let (then, reason) = match errcode {
+        0 => (Sent, ""),
+        45065 => (Sent, "WeChat had it already, by its client_msg_id"),
+
+        40003 => (Refuse, "no user of this account has this openid"),
+        43004 => (Refuse, "the user does not follow the account (any more)"),
+        43019 => (Refuse, "the user is on the account's blacklist"),
+        43101 => (
+            Refuse,
+            "the user has not consented, or the consent is used up",
+        ),
+        46004 => (Refuse, "there is no such user"),
+        48002 => (Refuse, "the user does not take messages of this account"),
+        50005 => (Refuse, "the user does not follow the account"),
+        45015 => (
+            Refuse,
+            "the user has not written for 48 hours, or follows no more",
+        ),
+        45047 => (Refuse, "too many messages since the user last wrote"),
+
+        45002 => (Refuse, "the text is too long"),
+        47003 => (Refuse, "a value does not fit the template"),
+        40033 | 47001 => (Refuse, "WeChat could not read the message"),
+        44002 | 44004 => (Refuse, "the text is empty"),
+        45003 | 45004 | 45008 => (Refuse, "a part of the message is too long"),
+
+        40037 => (Stop, "the account has no template of this id"),
+        41030 | 40165 => (Stop, "the Mini Program has no such page"),
+        40013 => (Stop, "the appid is wrong, or may not be used here"),
+        45009 => (
+            Stop,
+            "the account's quota for today is used up: go on after 00:00 Beijing time",
+        ),
+        48001 | 48006 | 48008 | 50001 | 61007 => (Stop, "the account may not make this call"),
+        48004 => (Stop, "the account was banned from this call"),
+        40001 | 40014 | 41001 | 42001 => (Stop, "WeChat refuses the access token"),
+        40125 | 40243 | 41004 => (Stop, "the key or secret is wrong"),
+        40164 | 61004 | 89503 | 89506 | 89507 => {
+            (Stop, "WeChat does not know the address that calls it")
+        }
+
+        45011 => (NextMinute, "too many calls in this minute"),
+        -1 | 50002 | 61450 => (Busy, "WeChat was busy"),
+        _ if errcode < 0 => (Busy, ""),
+        _ => (Refuse, ""),
+    };
+    Meaning { then, reason }
+}
+
+/// The key that 47003 complains of: `thing1` of `argument invalid! data.thing1.value invalid rid: …`.
+pub(super) fn field(errmsg: &str) -> Option<&str> {
+    let (_, rest) = errmsg.split_once("data.")?;
+    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    Some(&rest[..end.unwrap_or(rest.len())]).filter(|key| !key.is_empty())
+}
+
+/// WeChat's text without what it says to itself at the end.
+pub(super) fn without_rid(errmsg: &str) -> &str {
+    let end = ["rid:", "hint:"]
+        .iter()
+        .filter_map(|mark| errmsg.find(mark))
+        .min();
+    errmsg[..end.unwrap_or(errmsg.len())].trim_end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_that_are_not_known_are_taken_by_their_sign() {
+        assert_eq!(meaning(-1007).then, Then::Busy);
+        assert_eq!(meaning(99_999).then, Then::Refuse);
+    }
+
+    #[test]
+    fn the_field_is_found_in_what_wechat_says() {
+        let errmsg = "argument invalid! data.thing1.value invalid rid: 5f3ded7d-22929d02-4ba1f5f6";
+        assert_eq!(field(errmsg), Some("thing1"));
+        assert_eq!(
+            without_rid(errmsg),
+            "argument invalid! data.thing1.value invalid"
+        );
+        assert_eq!(field("argument invalid!"), None);
+        assert_eq!(field("data."), None);
+    }
+}
