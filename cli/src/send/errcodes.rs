@@ -3,6 +3,9 @@
 //! Source: WeChat's documentation of each call, and of its global return codes. A code that is not here is taken as WeChat
 //! numbers them: below 0 it is WeChat's own trouble, above 0 the message is refused for good.
 
+/// The account's quota of today is used up.
+pub(super) const QUOTA: i64 = 45009;
+
 /// What to do about an errcode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
@@ -58,7 +61,7 @@ pub(super) fn meaning(errcode: i64) -> Meaning {
         40037 => (Stop, "the account has no template of this id"),
         41030 | 40165 => (Stop, "the Mini Program has no such page"),
         40013 => (Stop, "the appid is wrong, or may not be used here"),
-        45009 => (
+        QUOTA => (
             Stop,
             "the account's quota for today is used up: go on after 00:00 Beijing time",
         ),

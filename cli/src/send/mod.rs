@@ -98,8 +98,14 @@ pub async fn run(args: &SendArgs) -> anyhow::Result<Outcome> {
         anyhow::Error::new(error).context("the journal cannot be written; what it has is right")
     })?;
     told?;
-    let complete = report.finish(all, stop.as_ref())?;
-    Ok(Outcome::good_if(complete))
+    let counts = report.finish(all, stop.as_ref())?;
+    if let Some(Stop::Useless { errcode, why }) = stop
+        && !counts.any_sent_now
+        && errcode != Some(errcodes::QUOTA)
+    {
+        bail!("nothing was sent: {why}");
+    }
+    Ok(Outcome::good_if(counts.complete))
 }
 
 fn list(args: &SendArgs, message: &Message) -> anyhow::Result<List> {

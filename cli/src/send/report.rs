@@ -38,6 +38,14 @@ struct Line<'a> {
     earlier: bool,
 }
 
+/// How a run ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counts {
+    /// Everybody was sent the message, now or earlier.
+    pub(super) complete: bool,
+    pub(super) any_sent_now: bool,
+}
+
 impl<'a> Report<'a> {
     /// # Errors
     /// The file cannot be made.
@@ -127,7 +135,7 @@ impl<'a> Report<'a> {
     }
 
     /// The counts. `all` is how many the list has.
-    pub(super) fn finish(mut self, all: usize, stop: Option<&Stop>) -> anyhow::Result<bool> {
+    pub(super) fn finish(mut self, all: usize, stop: Option<&Stop>) -> anyhow::Result<Counts> {
         self.bar.finish_and_clear();
         if let Some(mut file) = self.file.take() {
             file.flush().context("--report")?;
@@ -177,7 +185,10 @@ impl<'a> Report<'a> {
                 outln!("the same command goes on")?;
             }
         }
-        Ok(self.sent == all)
+        Ok(Counts {
+            complete: self.sent == all,
+            any_sent_now: self.sent > self.sent_earlier,
+        })
     }
 }
 

@@ -124,7 +124,7 @@ impl Answering {
 }
 
 /// Serves on a free port of loopback, as long as the runtime lives.
-fn serve(router: Router) -> (String, tokio::runtime::Runtime) {
+pub(crate) fn serve(router: Router) -> (String, tokio::runtime::Runtime) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()

@@ -1,9 +1,11 @@
 //! The built `weir`, run as people run it; what it prints is judged by its sentences.
 
+mod door;
 mod gateway;
 mod import;
 mod replay;
 mod schema;
+mod send;
 mod trigger;
 mod validate;
 mod weir;
