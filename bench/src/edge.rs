@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use weir_testbed::bootstrap::{Bootstrap, FILTER, STORE, WECHAT_API};
+use weir_testbed::bootstrap::{Bootstrap, DOOR_LISTENER, FILTER, STORE, WECHAT_API};
 use weir_testbed::envoy::{Binary, Envoy, Options};
 use weir_testbed::layout::Layout;
 use weir_testbed::process::Process;
@@ -153,6 +153,18 @@ impl<'l> Ground<'l> {
         self.start("proxy", &bootstrap, Some(server))
     }
 
+    /// Envoy with the listener for applications, whose calls go to `api`: through the door, or past where it would be.
+    pub(crate) fn api(&self, with_door: bool, api: SocketAddr) -> Result<Edge> {
+        let mut bootstrap = Bootstrap::read(&self.layout.envoy_yaml())?;
+        bootstrap
+            .bind_to_any_loopback_port()?
+            .endpoint(STORE, api)?
+            .endpoint(WECHAT_API, api)?
+            .door(&self.layout.door_wasm(), |_| {})?;
+        bootstrap.only_door(with_door)?;
+        self.start(if with_door { "door" } else { "api" }, &bootstrap, None)
+    }
+
     fn bootstrap(&self, store: SocketAddr) -> Result<Bootstrap> {
         let mut bootstrap = Bootstrap::read(&self.layout.envoy_yaml())?;
         bootstrap.without_door()?;
@@ -178,7 +190,9 @@ impl<'l> Ground<'l> {
         let ready_after = started.elapsed();
         let behind_pid = behind.as_ref().map(Process::pid);
         Ok(Edge {
-            address: envoy.push_address()?,
+            address: envoy
+                .push_address()
+                .or_else(|_| envoy.listener(DOOR_LISTENER))?,
             pids: [envoy.process().pid()]
                 .into_iter()
                 .chain(behind_pid)

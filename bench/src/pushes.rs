@@ -29,12 +29,16 @@ const COPY_DISTANCE: usize = 128;
 /// About what people write.
 const TEXT: &str = "请问今天下午两点以后还可以预约吗？我想带两个朋友一起来，谢谢！😊";
 
+/// What a caller shows at the door.
+const SHOP_KEY: &str = "the-shop-of-the-bench";
+
 /// The environment Envoy is started with: the names are those of `envoy.yaml`.
 pub(crate) fn environment() -> Vec<(String, String)> {
     [
         ("WEIR_DEMO_TOKEN", TOKEN),
         ("WEIR_DEMO_AES_KEY", AES_KEY),
         ("WEIR_DEMO_APP_SECRET", "0123456789abcdef0123456789abcdef"),
+        ("WEIR_SHOP_KEY", SHOP_KEY),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .to_vec()
@@ -97,6 +101,49 @@ impl Maker {
     pub(crate) fn half_copies(&mut self, mode: Mode, count: usize, expected: Expected) -> Requests {
         let first = self.next;
         self.requests(mode, first, &with_copies(first, count / 2), expected)
+    }
+
+    /// `count` calls of the WeChat API through the door: GETs, or template messages.
+    pub(crate) fn calls(&mut self, messages: bool, count: usize) -> Requests {
+        let expected = Expected::Body(crate::sink::API_ANSWER);
+        let mut requests = Requests {
+            bytes: Vec::with_capacity(count * 600),
+            ends: Vec::with_capacity(count),
+            numbers: (0, 0),
+            expected,
+        };
+        for number in (self.next..).take(count) {
+            let openid = openid(number);
+            let (line, body) = if messages {
+                let body = format!(
+                    r##"{{"touser":"{openid}","template_id":"ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY","url":"https://example.com/","data":{{"first":{{"value":"{TEXT}","color":"#173177"}},"keyword1":{{"value":"{number}"}}}}}}"##
+                );
+                ("POST /cgi-bin/message/template/send".to_owned(), body)
+            } else {
+                (
+                    format!("GET /cgi-bin/user/info?openid={openid}&lang=zh_CN"),
+                    String::new(),
+                )
+            };
+            let length = if messages {
+                format!(
+                    "Content-Type: application/json\r\nContent-Length: {}\r\n",
+                    body.len()
+                )
+            } else {
+                String::new()
+            };
+            requests.bytes.extend_from_slice(
+                format!(
+                    "{line} HTTP/1.1\r\nHost: door\r\nUser-Agent: python-requests/2.32\r\nAccept: */*\r\n\
+                     Authorization: Bearer {SHOP_KEY}\r\n{length}\r\n{body}"
+                )
+                .as_bytes(),
+            );
+            requests.ends.push((requests.bytes.len(), number));
+        }
+        self.next += u32::try_from(count).unwrap_or(0);
+        requests
     }
 
     fn requests(&mut self, mode: Mode, first: u32, order: &[u32], expected: Expected) -> Requests {

@@ -20,6 +20,17 @@ enum Answers {
     Weir,
     /// The native server behind Envoy.
     Native,
+    /// WeChat's API behind Envoy alone.
+    Api(Calls),
+    /// WeChat's API behind the door.
+    Door(Calls),
+}
+
+/// What applications call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Calls {
+    Gets,
+    Messages,
 }
 
 /// One of the things compared.
@@ -55,7 +66,7 @@ impl Scenario {
 }
 
 /// All of them.
-pub(crate) const SCENARIOS: [Scenario; 12] = [
+pub(crate) const SCENARIOS: [Scenario; 16] = [
     Scenario::new(
         "direct_buf",
         "Envoy alone: buffer filter, direct_response; the body of a plain push",
@@ -114,6 +125,30 @@ pub(crate) const SCENARIOS: [Scenario; 12] = [
         Answers::Native,
         Mode::Encrypted,
     ),
+    Scenario::new(
+        "api_gets",
+        "Envoy alone passes GETs of applications on to WeChat's API",
+        Answers::Api(Calls::Gets),
+        Mode::Plain,
+    ),
+    Scenario::new(
+        "door_gets",
+        "the same through the door, with the access token put in",
+        Answers::Door(Calls::Gets),
+        Mode::Plain,
+    ),
+    Scenario::new(
+        "api_messages",
+        "Envoy alone passes template messages on",
+        Answers::Api(Calls::Messages),
+        Mode::Plain,
+    ),
+    Scenario::new(
+        "door_messages",
+        "the same through the door: linter, access token, a record in the store",
+        Answers::Door(Calls::Messages),
+        Mode::Plain,
+    ),
 ];
 
 /// What one slice gave.
@@ -150,6 +185,8 @@ impl Scenario {
             Answers::Direct => ground.direct(),
             Answers::Weir => ground.weir(module, self.mode, Ack::AtOnce, self.load, sink.address()),
             Answers::Native => ground.native(self.mode, sink.address()),
+            Answers::Api(_) => ground.api(false, sink.address()),
+            Answers::Door(_) => ground.api(true, sink.address()),
         }
         .with_context(|| format!("{} does not start", self.name))
     }
@@ -158,6 +195,9 @@ impl Scenario {
         let expected = match self.answers {
             Answers::Direct => Expected::Body(DIRECT_BODY),
             Answers::Weir | Answers::Native => Expected::Reply(self.mode),
+            Answers::Api(calls) | Answers::Door(calls) => {
+                return maker.calls(calls == Calls::Messages, count);
+            }
         };
         if self.copies {
             maker.half_copies(self.mode, count, expected)
@@ -179,7 +219,8 @@ impl Scenario {
         connections: usize,
     ) -> Result<Slice> {
         let requests = Rc::new(self.requests(maker, count));
-        let makes_events = self.answers != Answers::Direct;
+        // The records of what was sent have no number to be counted by; `host-tests` counts them.
+        let makes_events = matches!(self.answers, Answers::Weir | Answers::Native);
         sink.expect(if makes_events {
             requests.numbers
         } else {

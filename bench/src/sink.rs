@@ -1,4 +1,4 @@
-//! Takes the events, and counts how often each came.
+//! Takes the events, and counts how often each came; and is WeChat's API for calls through the door.
 //!
 //! It answers 200 with an empty body, as any CloudEvents endpoint may. Which push an event is about is read from its
 //! `MsgId`; that is all the parsing it does, since it must never be the limit.
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -23,6 +23,10 @@ use crate::pushes::FIRST_MSG_ID;
 
 /// How long events may take after the last answer: a batch waits up to 0.1 s for company.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What WeChat's API says to every call.
+pub(crate) const API_ANSWER: &[u8] = br#"{"errcode":0,"errmsg":"ok","msgid":3145727}"#;
+const TOKEN: &[u8] = br#"{"access_token":"a-token-of-the-bench","expires_in":7200}"#;
 
 /// A running sink. It lives as long as the process.
 #[derive(Debug, Clone)]
@@ -152,14 +156,25 @@ async fn take(
     request: Request<Incoming>,
     ledger: Arc<Mutex<Ledger>>,
     per_second: Option<u32>,
-) -> Result<Response<Empty<Bytes>>, hyper::Error> {
+) -> Result<Response<Full<Bytes>>, hyper::Error> {
+    if request.uri().path().starts_with("/cgi-bin/") {
+        let is_token = request.uri().path() == "/cgi-bin/stable_token";
+        request.into_body().collect().await?;
+        let answer = if is_token { TOKEN } else { API_ANSWER };
+        let mut answer = Response::new(Full::new(Bytes::from_static(answer)));
+        let kind = hyper::header::HeaderValue::from_static("application/json; encoding=utf-8");
+        answer
+            .headers_mut()
+            .insert(hyper::header::CONTENT_TYPE, kind);
+        return Ok(answer);
+    }
     let body = request.into_body().collect().await?.to_bytes();
     let events = lock(&ledger).note(&body);
     if let Some(per_second) = per_second {
         let share = events as f64 / f64::from(per_second.max(1));
         tokio::time::sleep(Duration::from_secs_f64(share)).await;
     }
-    Ok(Response::new(Empty::new()))
+    Ok(Response::new(Full::default()))
 }
 
 impl Ledger {

@@ -146,6 +146,33 @@ impl Bootstrap {
         Ok(self)
     }
 
+    /// Leaves out all but the door's listener, its access log and its TLS to WeChat; and the door's filter unless
+    /// `with_filter`: what remains is Envoy that passes calls on.
+    ///
+    /// # Errors
+    /// The door is not in the document.
+    pub fn only_door(&mut self, with_filter: bool) -> Result<&mut Self> {
+        let listeners = self.array_mut("/static_resources/listeners")?;
+        listeners.retain(|listener| name_of(listener).is_some_and(|name| name == DOOR_LISTENER));
+        let manager = named(listeners, DOOR_LISTENER)?
+            .pointer_mut("/filter_chains/0/filters/0/typed_config")
+            .context("the door has no connection manager")?;
+        if let Some(manager) = manager.as_object_mut() {
+            manager.remove("access_log");
+        }
+        let filters = manager
+            .get_mut("http_filters")
+            .and_then(Value::as_array_mut)
+            .context("the door has no filters")?;
+        filters.retain(|filter| with_filter || filter["name"] != DOOR_FILTER);
+        // A bench sends more than applications do.
+        filters.retain(|filter| filter["name"] != "envoy.filters.http.local_ratelimit");
+        if let Some(cluster) = self.cluster(WECHAT_API)?.as_object_mut() {
+            cluster.remove("transport_socket");
+        }
+        Ok(self)
+    }
+
     /// Replaces the file of the door's module and lets `change` edit its configuration.
     ///
     /// # Errors
