@@ -25,6 +25,8 @@ enum State {
 pub(crate) struct Stream {
     id: StreamId,
     state: State,
+    /// Its answer is held back, and the door is to know when nobody waits for it any more.
+    waits: bool,
 }
 
 impl Stream {
@@ -32,6 +34,7 @@ impl Stream {
         Self {
             id: StreamId(id),
             state: State::New,
+            waits: false,
         }
     }
 
@@ -49,8 +52,9 @@ impl Stream {
                 text(":path")?,
                 text("authorization")?,
                 text("x-weir-account")?,
-                text("content-type")?,
-                text("content-length")?,
+                // What has no body needs neither: a hostcall costs as much as parsing the path.
+                if ends { None } else { text("content-type")? },
+                if ends { None } else { text("content-length")? },
             ))
         };
         // What cannot be read is nothing that may pass.
@@ -170,6 +174,7 @@ impl Stream {
             Some(Passing::More) => Action::Pause,
             Some(Passing::Hold) => {
                 self.state = State::Over;
+                self.waits = true;
                 Action::Pause
             }
             Some(Passing::On) | None => {
@@ -182,7 +187,7 @@ impl Stream {
     /// The stream is over.
     pub(crate) fn done(self, worker: &Worker) {
         let stream = self.id;
-        if self.state != State::New {
+        if !matches!(self.state, State::New | State::Over) || self.waits {
             worker.ask(|door, env| door.on_gone(stream, env));
         }
     }

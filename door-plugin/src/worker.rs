@@ -1,12 +1,13 @@
 //! The door of one root context, and the loop that does what it wants.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use proxy_wasm::types;
 use weir_door::config::Config;
 use weir_door::{Call, Door, Effect, Step};
 use weir_engine::fold::FoldMap;
+use weir_engine::time::Now;
 use weir_engine::{Env, LogLevel, StreamId};
 use weir_hostcalls::{self as host, Half, Pool, Queue, Shared};
 
@@ -17,6 +18,8 @@ pub(crate) struct Worker {
     root: u32,
     queue: Option<Queue>,
     config: Rc<Config>,
+    /// Unix time less monotonic time, milliseconds, as of the root's last turn: a hostcall less per question.
+    unix_ahead_ms: Cell<i64>,
     state: RefCell<State>,
 }
 
@@ -31,8 +34,9 @@ struct State {
 impl Worker {
     pub(crate) fn new(root: u32, queue: Option<Queue>, config: Rc<Config>) -> Self {
         let mut random = Pool::default();
+        let now = host::now();
         let mut env = Env {
-            now: host::now(),
+            now,
             shared: &Shared,
             random: &mut random,
         };
@@ -41,6 +45,7 @@ impl Worker {
             root,
             queue,
             config,
+            unix_ahead_ms: Cell::new(ahead_ms(now)),
             state: RefCell::new(State {
                 door,
                 random,
@@ -62,6 +67,25 @@ impl Worker {
 
     /// Asks the door, from a stream. It wants nothing but counts, lines and wake-ups then.
     pub(crate) fn ask<T>(&self, ask: impl FnOnce(&mut Door, &mut Env<'_>) -> T) -> Option<T> {
+        let mono_ms = host::mono_ms();
+        let now = Now {
+            unix_ms: mono_ms.saturating_add_signed(self.unix_ahead_ms.get()),
+            mono_ms,
+        };
+        self.at(now, ask)
+    }
+
+    /// The same from the root, which also reads both clocks, and tells the host what was counted.
+    pub(crate) fn turn(&self, act: impl FnOnce(&mut Door, &mut Env<'_>)) {
+        let now = host::now();
+        self.unix_ahead_ms.set(ahead_ms(now));
+        self.at(now, act);
+        if let Ok(mut state) = self.state.try_borrow_mut() {
+            state.meter.flush(&self.config);
+        }
+    }
+
+    fn at<T>(&self, now: Now, act: impl FnOnce(&mut Door, &mut Env<'_>) -> T) -> Option<T> {
         // Hostcalls never call back into the module, so nobody else can hold this.
         let mut state = self.state.try_borrow_mut().ok()?;
         let State {
@@ -71,21 +95,13 @@ impl Worker {
             calls,
         } = &mut *state;
         let mut env = Env {
-            now: host::now(),
+            now,
             shared: &Shared,
             random,
         };
-        let answer = ask(door, &mut env);
+        let answer = act(door, &mut env);
         self.perform(door, meter, calls, &mut env);
         Some(answer)
-    }
-
-    /// The same from the root, which also tells the host what was counted.
-    pub(crate) fn turn(&self, act: impl FnOnce(&mut Door, &mut Env<'_>)) {
-        self.ask(act);
-        if let Ok(mut state) = self.state.try_borrow_mut() {
-            state.meter.flush(&self.config);
-        }
     }
 
     fn perform(
@@ -166,6 +182,13 @@ impl Worker {
             }
         }
     }
+}
+
+fn ahead_ms(now: Now) -> i64 {
+    // Both are milliseconds since some origin of our age: the difference fits.
+    now.unix_ms
+        .cast_signed()
+        .wrapping_sub(now.mono_ms.cast_signed())
 }
 
 /// Does a step of the stream that is effective now. `true`: it goes on to WeChat.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use serde::Deserialize;
+use serde_json::Value;
 use weir_engine::config::AccountId;
 use weir_engine::owners::OwnerId;
 use weir_engine::time::Now;
@@ -41,6 +42,10 @@ pub struct Door {
     pub(crate) waiting: BTreeSet<StreamId>,
     /// Accounts whose access token is missing or near its end.
     pub(crate) wanted: BTreeSet<AccountId>,
+    /// Access tokens as last read from shared data, for a tick: another worker may have found out that one is refused.
+    pub(crate) known: BTreeMap<AccountId, (String, u64)>,
+    /// Calls without a budget that are not added up yet.
+    pub(crate) made: BTreeMap<(AccountId, String), u32>,
     pub(crate) calls: BTreeSet<Call>,
     pub(crate) outbox: Outbox,
     pub(crate) effects: VecDeque<Effect>,
@@ -75,6 +80,8 @@ impl Door {
             me: OwnerId::from_random(id),
             exchanges: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            known: BTreeMap::new(),
+            made: BTreeMap::new(),
             calls: BTreeSet::new(),
             outbox: Outbox::default(),
             effects: VecDeque::new(),
@@ -96,7 +103,10 @@ impl Door {
     /// Whether it may be dropped without loss.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.exchanges.is_empty() && self.calls.is_empty() && self.outbox.len() == 0
+        self.exchanges.is_empty()
+            && self.calls.is_empty()
+            && self.outbox.len() == 0
+            && self.made.is_empty()
     }
 
     /// A request's head is there.
@@ -150,13 +160,23 @@ impl Door {
         if exchange.stage == Stage::Login {
             return self.on_login(stream, exchange, &body.unwrap_or_default(), env);
         }
-        if let Some(body) = &body {
-            if let Some(refusal) = self.lint(&exchange, body) {
-                return Step::Respond(refusal);
+        let is_send = sends::is_send(&exchange.admitted.path);
+        match &body {
+            Some(body) => {
+                // Read once, for both.
+                let lints = self.config.linter != Linter::Off && exchange.is_json();
+                let request = (lints || is_send)
+                    .then(|| serde_json::from_slice(body).ok())
+                    .flatten();
+                if lints && let Some(refusal) = self.lint(&exchange, request.as_ref(), body) {
+                    return Step::Respond(refusal);
+                }
+                exchange.send = Send::of(&exchange.admitted.path, request, body);
             }
-            exchange.send = Send::of(&exchange.admitted.path, body);
-        } else if sends::is_send(&exchange.admitted.path) {
-            return Step::Respond(answers::error(413, 45002, "the message is too large"));
+            None if is_send => {
+                return Step::Respond(answers::error(413, 45002, "the message is too large"));
+            }
+            None => {}
         }
         exchange.body = body;
         self.go(stream, exchange, env)
@@ -231,14 +251,14 @@ impl Door {
     }
 
     /// What the linter says against a request; a refusal, if it is to be one.
-    fn lint(&mut self, exchange: &Exchange, body: &[u8]) -> Option<Response> {
-        let of_json =
-            (exchange.content_type.as_deref()).is_none_or(|kind| !kind.starts_with("multipart/"));
-        if self.config.linter == Linter::Off || exchange.method != "POST" || !of_json {
-            return None;
-        }
+    fn lint(
+        &mut self,
+        exchange: &Exchange,
+        request: Option<&Value>,
+        body: &[u8],
+    ) -> Option<Response> {
         let account = exchange.admitted.account;
-        let found = lint(&exchange.admitted.path, body);
+        let found = lint(&exchange.admitted.path, request, body);
         for finding in &found {
             let rule = finding.rule;
             self.count(Metric::Lint { account, rule });
@@ -277,11 +297,16 @@ impl Door {
             }
         }
         let path = &exchange.admitted.path;
+        let (appid, unix_s) = (&account.appid, env.now.unix_s());
         let quota = config.quotas.iter().find(|quota| quota.path == *path);
-        let most = quota.map_or(u32::MAX, |quota| {
-            quota.per_day.saturating_sub(quota.reserve)
-        });
-        if quota::take(env.shared, &account.appid, path, most, env.now.unix_s()).is_none() {
+        let has_room = match quota {
+            Some(quota) => {
+                let most = quota.per_day.saturating_sub(quota.reserve);
+                quota::take(env.shared, appid, path, most, unix_s)
+            }
+            None => true,
+        };
+        if !has_room || quota::is_stopped(env.shared, appid, path, unix_s) {
             let outcome = "quota";
             self.count(Metric::Call {
                 account: id,
@@ -290,6 +315,17 @@ impl Door {
             self.let_others_ask(&exchange, env);
             let text = "the calls of today are used up; they begin anew at midnight in Beijing";
             return Step::Respond(answers::error(200, answers::QUOTA, text));
+        }
+        if quota.is_none() {
+            let is_crowded = self.made.len() >= 1_000;
+            match self.made.get_mut(&(id, path.clone())) {
+                Some(calls) => *calls += 1,
+                // More of them is nobody's API.
+                None if is_crowded => {}
+                None => {
+                    self.made.insert((id, path.clone()), 1);
+                }
+            }
         }
         self.forward(stream, exchange, env)
     }
@@ -324,8 +360,15 @@ impl Door {
 
     /// The access token and what is left of its life. It is fetched when it is missing or near its end.
     pub(crate) fn token(&mut self, id: AccountId, env: &mut Env<'_>) -> Option<(String, u64)> {
+        let now_ms = env.now.mono_ms;
+        if let Some((token, ends_ms)) = self.known.get(&id) {
+            return Some((token.clone(), ends_ms.saturating_sub(now_ms)));
+        }
         let account = self.config.account(id)?;
-        let current = tokens::current(env.shared, &account.appid, env.now.mono_ms);
+        let current = tokens::current(env.shared, &account.appid, now_ms);
+        if let Some((token, left_ms, false)) = &current {
+            self.known.insert(id, (token.clone(), now_ms + left_ms));
+        }
         if current.as_ref().is_none_or(|(_, _, early)| *early) && self.wanted.insert(id) {
             self.wake();
         }
@@ -430,6 +473,7 @@ impl Door {
         let replays = match class {
             Class::Token if exchange.put() == Put::AccessToken => {
                 tokens::invalidate(env.shared, &account.appid, &exchange.token);
+                self.known.remove(&id);
                 self.wanted.insert(id);
                 exchange.token_replays += 1;
                 exchange.stage = Stage::Refused { since_ms: now_ms };
@@ -493,7 +537,10 @@ impl Door {
                 self.effects
                     .push_back(Effect::Count(Metric::Lost { reason }, 1));
             }
-            self.wake();
+            // Otherwise the tick takes many of them at once: a call to the store costs as much as one to WeChat.
+            if self.outbox.is_a_batch() {
+                self.wake();
+            }
         }
     }
 

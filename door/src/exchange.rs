@@ -93,6 +93,12 @@ impl Exchange {
         }
     }
 
+    /// Whether the body ought to be JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        let kind = self.content_type.as_deref();
+        self.method == "POST" && kind.is_none_or(|kind| !kind.starts_with("multipart/"))
+    }
+
     /// Whether the call may be made again without doing twice what it does: GET reads.
     pub(crate) fn is_idempotent(&self) -> bool {
         self.method == "GET"

@@ -29,6 +29,11 @@ impl Outbox {
         self.waiting.len() + self.in_flight.len()
     }
 
+    /// Whether there is as much as a call takes.
+    pub(crate) fn is_a_batch(&self) -> bool {
+        self.in_flight.is_empty() && self.waiting.len() >= BATCH_EVENTS
+    }
+
     /// `false`: there is no room.
     #[must_use]
     pub(crate) fn push(&mut self, event: Vec<u8>, most: usize) -> bool {

@@ -1,78 +1,103 @@
 //! Calls per API, account and day, counted by all workers together.
 //!
-//! A record per account in shared data, rows of 16 bytes: which API, which day, how many, whether WeChat has said that it is
-//! enough (45009). A day begins at midnight in Beijing. What the store and other programs call is not counted here: the
-//! configured reserve is theirs.
+//! Two records per account in shared data, rows of 16 bytes: which API, which day, how many; and which APIs WeChat has
+//! said are used up (45009), which is empty on most days and so read at every call. A day begins at midnight in Beijing. What
+//! the store and other programs call is not counted here: the configured reserve is theirs.
+//!
+//! Where there is a budget, each call is counted before it is made; elsewhere a worker counts for itself and adds it up
+//! ([`add`]) a while later.
 
 use weir_engine::shared::{self, SharedData, Write};
 
 /// Most APIs that are counted, per account; the calls of others pass uncounted.
 const MAX_ROWS: usize = 256;
+/// `fingerprint u64 | day u32 | count u32`.
 const ROW: usize = 16;
 const BEIJING_S: u64 = 8 * 3_600;
 const DAY_S: u64 = 86_400;
 
-/// Creates the record. Call while configuring.
+/// Creates the records. Call while configuring.
 pub(crate) fn prepare(shared: &dyn SharedData, appid: &str) {
-    shared::create(shared, &key(appid), &[]);
+    shared::create(shared, &counts(appid), &[]);
+    shared::create(shared, &stops(appid), &[]);
 }
 
-/// Counts a call, unless the day's are used up. Returns how many it is today, `None`: no more of them.
+/// Counts a call if it is one of the `most` of today.
 pub(crate) fn take(
     shared: &dyn SharedData,
     appid: &str,
     path: &str,
     most: u32,
     unix_s: u64,
-) -> Option<u32> {
-    let counted = change(shared, appid, path, unix_s, |row| {
-        if row.stopped || row.count >= most {
-            return (None, Write::No);
-        }
-        row.count += 1;
-        (Some(row.count), Write::Yes)
+) -> bool {
+    let counted = change(shared, &counts(appid), path, unix_s, |count| {
+        let room = *count < most;
+        *count += u32::from(room);
+        room
     });
     // What cannot be counted is not refused.
-    counted.unwrap_or(Some(0))
+    counted.unwrap_or(true)
+}
+
+/// Adds up calls that were made.
+pub(crate) fn add(shared: &dyn SharedData, appid: &str, path: &str, calls: u32, unix_s: u64) {
+    let _ = change(shared, &counts(appid), path, unix_s, |count| {
+        *count = count.saturating_add(calls);
+        true
+    });
+}
+
+/// Whether WeChat has said that it is enough for today.
+pub(crate) fn is_stopped(shared: &dyn SharedData, appid: &str, path: &str, unix_s: u64) -> bool {
+    let Some((rows, _)) = shared.get(&stops(appid)) else {
+        return false;
+    };
+    if rows.is_empty() {
+        return false;
+    }
+    let mut wanted = [0; 12];
+    let (api, day) = wanted.split_at_mut(8);
+    api.copy_from_slice(&fingerprint(path).to_le_bytes());
+    day.copy_from_slice(&today(unix_s).to_le_bytes());
+    let mut rows = rows.as_chunks::<ROW>().0.iter();
+    rows.any(|row| row.starts_with(&wanted))
 }
 
 /// WeChat has said that it is enough for today.
 pub(crate) fn stop(shared: &dyn SharedData, appid: &str, path: &str, unix_s: u64) {
-    let _ = change(shared, appid, path, unix_s, |row| {
-        let write = if row.stopped { Write::No } else { Write::Yes };
-        row.stopped = true;
-        ((), write)
+    let _ = change(shared, &stops(appid), path, unix_s, |count| {
+        let first = *count == 0;
+        *count = 1;
+        first
     });
 }
 
 /// The quota was cleared at WeChat: everything counts from nothing.
 pub(crate) fn clear(shared: &dyn SharedData, appid: &str) {
-    let _ = shared::update(shared, &key(appid), |rows| {
-        rows.clear();
-        ((), Write::Yes)
-    });
+    for key in [counts(appid), stops(appid)] {
+        let _ = shared::update(shared, &key, |rows| {
+            rows.clear();
+            ((), Write::Yes)
+        });
+    }
 }
 
-struct Row {
-    count: u32,
-    stopped: bool,
-}
-
-fn change<T: Default>(
+/// Lets `act` change today's count of an API; it says whether it did.
+fn change(
     shared: &dyn SharedData,
-    appid: &str,
+    key: &str,
     path: &str,
     unix_s: u64,
-    act: impl Fn(&mut Row) -> (T, Write),
-) -> Option<T> {
-    let today = u32::try_from((unix_s + BEIJING_S) / DAY_S).unwrap_or(u32::MAX);
+    act: impl Fn(&mut u32) -> bool,
+) -> Option<bool> {
+    let today = today(unix_s);
     let api = fingerprint(path).to_le_bytes();
-    shared::update(shared, &key(appid), |table| {
+    shared::update(shared, key, |table| {
         let place = (table.as_chunks::<ROW>().0.iter()).position(|row| row.starts_with(&api));
         let at = match place {
             Some(place) => place * ROW,
             None if table.len() < MAX_ROWS * ROW => table.len(),
-            None => return (T::default(), Write::No),
+            None => return (true, Write::No),
         };
         let number = |from: usize| {
             let bytes = table
@@ -80,30 +105,21 @@ fn change<T: Default>(
                 .and_then(|rest| rest.first_chunk::<4>());
             bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes))
         };
-        let (day, count) = (number(8), number(12));
-        // The highest bit says that WeChat has had enough.
-        let mut row = Row {
-            count: if day == today {
-                count & (u32::MAX >> 1)
-            } else {
-                0
-            },
-            stopped: day == today && count >> 31 == 1,
-        };
-        let (report, write) = act(&mut row);
-        let mut bytes = [0; ROW];
-        let (id, rest) = bytes.split_at_mut(8);
-        id.copy_from_slice(&api);
-        let (day, count) = rest.split_at_mut(4);
-        day.copy_from_slice(&today.to_le_bytes());
-        let stopped = u32::from(row.stopped) << 31;
-        count.copy_from_slice(&(row.count.min(u32::MAX >> 1) | stopped).to_le_bytes());
-        table.resize(table.len().max(at + ROW), 0);
-        if let Some(place) = table.get_mut(at..at + ROW) {
-            place.copy_from_slice(&bytes);
+        let mut count = if number(8) == today { number(12) } else { 0 };
+        if !act(&mut count) {
+            return (false, Write::No);
         }
-        (report, write)
+        table.resize(table.len().max(at + ROW), 0);
+        let row = [&api[..], &today.to_le_bytes()[..], &count.to_le_bytes()[..]].concat();
+        if let Some(place) = table.get_mut(at..at + ROW) {
+            place.copy_from_slice(&row);
+        }
+        (true, Write::Yes)
     })
+}
+
+fn today(unix_s: u64) -> u32 {
+    u32::try_from((unix_s + BEIJING_S) / DAY_S).unwrap_or(u32::MAX)
 }
 
 /// FNV-1a, 64 bits: a few hundred paths do not meet in it.
@@ -113,6 +129,10 @@ fn fingerprint(path: &str) -> u64 {
     })
 }
 
-fn key(appid: &str) -> String {
+fn counts(appid: &str) -> String {
     format!("weir/quota/{appid}")
+}
+
+fn stops(appid: &str) -> String {
+    format!("weir/quota-stops/{appid}")
 }

@@ -13,6 +13,7 @@ use crate::door::Door;
 use crate::effect::{Call, CallRequest, Effect, Step};
 use crate::exchange::Stage;
 use crate::metric::Metric;
+use crate::quota;
 use crate::sends::Sent;
 
 impl Door {
@@ -25,7 +26,15 @@ impl Door {
     /// The root's timer.
     pub fn on_tick(&mut self, env: &mut Env<'_>) {
         self.woken = false;
+        self.known.clear();
+        let unix_s = env.now.unix_s();
+        for ((id, path), calls) in std::mem::take(&mut self.made) {
+            if let Some(account) = self.config.account(id) {
+                quota::add(env.shared, &account.appid, &path, calls, unix_s);
+            }
+        }
         self.turn(env);
+        self.start_batch(env);
     }
 
     /// A call is over.
@@ -60,6 +69,7 @@ impl Door {
             self.log(LogLevel::Error, line);
         }
         self.exchanges.clear();
+        self.made.clear();
         self.waiting.clear();
         self.calls.clear();
     }
@@ -71,7 +81,9 @@ impl Door {
         for stream in self.waiting.clone() {
             self.look_at(stream, env);
         }
-        self.start_batch(env);
+        if self.outbox.is_a_batch() {
+            self.start_batch(env);
+        }
     }
 
     fn want_token(&mut self, id: AccountId, env: &mut Env<'_>) {

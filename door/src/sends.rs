@@ -1,9 +1,10 @@
 //! What was sent to whom, as events: no content, only what it takes to follow a message.
 
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha1::{Digest as _, Sha1};
 use weir_engine::time::{Now, rfc3339};
+use weir_store_api::CloudEvent;
 
 use crate::config::{Account, Client};
 use crate::stand_in::hex;
@@ -36,14 +37,6 @@ pub(crate) enum Sent {
     Unknown,
 }
 
-#[derive(Deserialize)]
-struct Request {
-    touser: Option<String>,
-    template_id: Option<String>,
-    msgtype: Option<String>,
-    client_msg_id: Option<String>,
-}
-
 /// Whether calls of this path are recorded.
 pub(crate) fn is_send(path: &str) -> bool {
     SENDS.iter().any(|(send, _)| *send == path)
@@ -51,20 +44,19 @@ pub(crate) fn is_send(path: &str) -> bool {
 
 impl Send {
     /// Reads the request of a send. One that is not understood is recorded without what it is about.
-    pub(crate) fn of(path: &str, body: &[u8]) -> Option<Self> {
+    pub(crate) fn of(path: &str, request: Option<Value>, body: &[u8]) -> Option<Self> {
         let (_, api) = SENDS.iter().find(|(send, _)| *send == path)?;
-        let request = serde_json::from_slice(body).unwrap_or(Request {
-            touser: None,
-            template_id: None,
-            msgtype: None,
-            client_msg_id: None,
-        });
+        let mut request = request.unwrap_or_default();
+        let mut text = |name| match request.get_mut(name).map(Value::take) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        };
         Some(Self {
             api,
-            to: request.touser.unwrap_or_default(),
-            template_id: request.template_id,
-            msgtype: request.msgtype,
-            client_msg_id: request.client_msg_id,
+            to: text("touser").unwrap_or_default(),
+            template_id: text("template_id"),
+            msgtype: text("msgtype"),
+            client_msg_id: text("client_msg_id"),
             digest: hex(&Sha1::digest(body)),
         })
     }
@@ -81,13 +73,13 @@ impl Send {
     ) -> Vec<u8> {
         #[derive(Deserialize)]
         struct Answer {
-            msgid: Option<serde_json::Value>,
+            msgid: Option<Value>,
         }
         let msgid = serde_json::from_slice::<Answer>(answer)
             .ok()
             .and_then(|answer| answer.msgid)
             .map(|msgid| match msgid {
-                serde_json::Value::String(text) => text,
+                Value::String(text) => text,
                 other => other.to_string(),
             });
         let (errcode, outcome) = match sent {
@@ -95,45 +87,56 @@ impl Send {
             Sent::Answered(errcode) => (Some(errcode), "refused"),
             Sent::Unknown => (None, "unknown"),
         };
-        let mut data = json!({
-            "account": account.name,
-            "appid": account.appid,
-            "client": client.name,
-            "api": self.api,
-            "digest": self.digest,
-            "outcome": outcome,
-            "sent_at_ms": now.unix_ms,
-        });
-        let more = [
-            ("template_id", self.template_id.clone()),
-            ("msgtype", self.msgtype.clone()),
-            ("client_msg_id", self.client_msg_id.clone()),
-            ("msgid", msgid),
-        ];
-        if let Some(fields) = data.as_object_mut() {
-            for (name, value) in more {
-                if let Some(value) = value {
-                    fields.insert(name.to_owned(), value.into());
-                }
-            }
-            if let Some(errcode) = errcode {
-                fields.insert("errcode".to_owned(), errcode.into());
-            }
-        }
-        let mut event = json!({
-            "specversion": "1.0",
-            "id": format!("{id:032x}"),
-            "source": account.source,
-            "type": "weir.send.result",
-            "time": rfc3339(now.unix_s()),
-            "datacontenttype": "application/json",
-            "data": data,
-        });
-        if !self.to.is_empty()
-            && let Some(fields) = event.as_object_mut()
-        {
-            fields.insert("subject".to_owned(), self.to.clone().into());
-        }
-        event.to_string().into_bytes()
+        let data = Data {
+            account: &account.name,
+            appid: &account.appid,
+            client: &client.name,
+            api: self.api,
+            template_id: self.template_id.as_deref(),
+            msgtype: self.msgtype.as_deref(),
+            client_msg_id: self.client_msg_id.as_deref(),
+            digest: &self.digest,
+            errcode,
+            msgid: msgid.as_deref(),
+            outcome,
+            sent_at_ms: now.unix_ms,
+        };
+        let event = CloudEvent {
+            specversion: "1.0".into(),
+            id: format!("{id:032x}").into(),
+            source: account.source.as_str().into(),
+            kind: "weir.send.result".into(),
+            time: Some(rfc3339(now.unix_s()).into()),
+            subject: (!self.to.is_empty()).then(|| self.to.as_str().into()),
+            datacontenttype: Some("application/json".into()),
+            weirask: None,
+            weirclaim: None,
+            weirleasems: None,
+            data,
+        };
+        // String keys only: writing cannot fail.
+        serde_json::to_vec(&event).unwrap_or_default()
     }
+}
+
+/// The payload of the event.
+#[derive(Serialize)]
+struct Data<'a> {
+    account: &'a str,
+    appid: &'a str,
+    client: &'a str,
+    api: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    msgtype: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_msg_id: Option<&'a str>,
+    digest: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errcode: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    msgid: Option<&'a str>,
+    outcome: &'a str,
+    sent_at_ms: u64,
 }

@@ -42,7 +42,7 @@ fn build_as(layout: &Layout, surface: &Surface, features: &[&str], path: &Path) 
         let compiled = layout
             .target()
             .join(WASM_TARGET)
-            .join("wasm")
+            .join(surface.profile)
             .join(surface.compiled);
         let finished = finish(&compiled, surface)?;
         ensure!(
@@ -89,7 +89,7 @@ fn compile(layout: &Layout, surface: &Surface, features: &[&str]) -> Result<()> 
             .args([
                 "build",
                 "--profile",
-                "wasm",
+                surface.profile,
                 "--target",
                 WASM_TARGET,
                 "--package",

@@ -7,6 +7,8 @@ pub(super) const ABI_VERSION: &str = "proxy_abi_version_0_2_1";
 pub(super) struct Surface {
     /// The package it is compiled from.
     pub(super) package: &'static str,
+    /// The profile it is compiled with.
+    pub(super) profile: &'static str,
     /// What the compiler calls it.
     pub(super) compiled: &'static str,
     /// The callbacks it has beside [`CALLBACKS`].
@@ -18,6 +20,7 @@ pub(super) struct Surface {
 /// `weir.wasm`, which takes pushes.
 pub(super) const PUSH: Surface = Surface {
     package: "weir-plugin",
+    profile: "wasm",
     compiled: "weir.wasm",
     callbacks: &[],
     imports: &[],
@@ -26,6 +29,7 @@ pub(super) const PUSH: Surface = Surface {
 /// `weir-door.wasm`, through which applications call WeChat.
 pub(super) const DOOR: Surface = Surface {
     package: "weir-door-plugin",
+    profile: "door",
     compiled: "weir_door_plugin.wasm",
     callbacks: &[
         (
