@@ -41,6 +41,8 @@ pub fn accounts(source: &Source) -> anyhow::Result<Vec<Json>> {
     }
     let lists: Vec<&Vec<Json>> = configurations
         .iter()
+        // The API door's accounts get no pushes.
+        .filter(|configuration| configuration.get("clients").is_none())
         .filter_map(|configuration| configuration.get("accounts")?.as_array())
         .collect();
     if lists.is_empty() {

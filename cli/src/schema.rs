@@ -20,6 +20,8 @@ enum Of {
     /// The configuration: for editors that complete and check while one types
     #[command(after_long_help = CONFIG_HELP)]
     Config,
+    /// The configuration of the API door
+    Door,
     /// The events that the store gets: one object, with a schema for each type of event
     #[command(after_long_help = EVENTS_HELP)]
     Events {
@@ -56,6 +58,7 @@ Examples:
 pub fn run(args: &SchemaArgs) -> anyhow::Result<Outcome> {
     match &args.of {
         Of::Config => print(&weir_config::schema())?,
+        Of::Door => print(&weir_config::door_schema())?,
         Of::Events { list: true, .. } => {
             for schema in schemas() {
                 outln!("{}", schema.kind)?;

@@ -39,7 +39,7 @@ use weir_engine::config::Config;
 
 pub use node::Problem;
 #[cfg(feature = "schema")]
-pub use schema::schema;
+pub use schema::{door_schema, schema};
 
 use node::{Node, Problems};
 

@@ -11,13 +11,26 @@ use crate::shapes;
 /// a slip) is not in it.
 #[must_use]
 pub fn schema() -> Value {
-    let mut schema = of(&shapes::DOCUMENT);
+    whole(&shapes::DOCUMENT, "Weir's configuration")
+}
+
+/// The same for the configuration of the API door.
+#[must_use]
+pub fn door_schema() -> Value {
+    whole(
+        &crate::door::DOCUMENT,
+        "The configuration of Weir's API door",
+    )
+}
+
+fn whole(document: &Shape, title: &str) -> Value {
+    let mut schema = of(document);
     if let Value::Object(map) = &mut schema {
         map.insert(
             "$schema".to_owned(),
             "https://json-schema.org/draft/2020-12/schema".into(),
         );
-        map.insert("title".to_owned(), "Weir's configuration".into());
+        map.insert("title".to_owned(), title.into());
     }
     schema
 }

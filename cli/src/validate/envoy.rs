@@ -138,7 +138,9 @@ impl<'a> Filter<'a> {
         let checked = plugin::check(&document.to_json(), &document, &variables);
         inner.extend(checked.findings);
         inner.extend(self.check_clusters(&document));
-        self.check_buffer(&document);
+        if !plugin::is_door(&document) {
+            self.check_buffer(&document);
+        }
         for mut finding in inner {
             if !embedded.is_exact() {
                 finding

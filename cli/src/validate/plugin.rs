@@ -24,7 +24,7 @@ pub(super) struct Variables<'a> {
     /// Values in the file itself, which come first.
     pub(super) given: HashMap<String, String>,
     /// Made-up values: for all variables, or for those that are complained about elsewhere.
-    invented: HashMap<String, &'static str>,
+    invented: HashMap<String, String>,
     missing: RefCell<HashSet<String>>,
 }
 
@@ -48,9 +48,12 @@ impl<'a> Variables<'a> {
     /// Makes a value up, of the shape that the field wants.
     pub(super) fn invent(&mut self, variable: &str, field: &str) {
         let value = if field.contains("aes_key") {
-            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ"
+            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ".to_owned()
+        } else if field == "key_env" {
+            // No two clients of the door may have the same.
+            format!("the-made-up-value-of-{variable}")
         } else {
-            "abcdefghijklmnopqrstuvwx01234567"
+            "abcdefghijklmnopqrstuvwx01234567".to_owned()
         };
         self.invented.insert(variable.to_owned(), value);
     }
@@ -60,7 +63,7 @@ impl<'a> Variables<'a> {
             return Some(value.clone());
         }
         if let Some(value) = self.invented.get(name) {
-            return Some((*value).to_owned());
+            return Some(value.clone());
         }
         let value = self.environment.lookup(name);
         if value.is_none() {
@@ -127,7 +130,13 @@ pub(super) fn check(json: &Json, document: &Node, variables: &Variables<'_>) -> 
         })
         .collect();
     let bytes = json.to_string();
-    if let Err(problems) = weir_config::parse(bytes.as_bytes(), &|name| variables.lookup(name)) {
+    let env = |name: &str| variables.lookup(name);
+    let problems = if is_door(document) {
+        weir_config::parse_door(bytes.as_bytes(), &env).err()
+    } else {
+        weir_config::parse(bytes.as_bytes(), &env).err()
+    };
+    if let Some(problems) = problems {
         let missing = variables.missing.borrow();
         let problems = problems.iter();
         findings.extend(problems.map(|problem| finding(problem, document, &missing)));
@@ -167,8 +176,22 @@ fn finding(problem: &Problem, document: &Node, missing: &HashSet<String>) -> Fin
     }
 }
 
+/// Whether it is the configuration of the API door: that alone has clients.
+pub(super) fn is_door(document: &Node) -> bool {
+    document.get("clients").is_some()
+}
+
 fn summary(document: &Node) -> String {
     let accounts = document.get("accounts").map_or(&[][..], Node::items);
+    if is_door(document) {
+        let clients = document.get("clients").map_or(&[][..], Node::items);
+        let (accounts, clients) = (accounts.len(), clients.len());
+        return format!(
+            "the API door: {}, {}",
+            count(accounts, "account"),
+            count(clients, "client")
+        );
+    }
     let rules = accounts
         .iter()
         .filter_map(|account| Some(account.get("rules")?.items().len()))

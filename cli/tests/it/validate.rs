@@ -7,7 +7,7 @@ fn the_shipped_envoy_yaml_is_right_without_any_secret() {
     let path = file("envoy.yaml", &shipped_envoy_yaml());
     weir(&["validate", "--no-env", "--strict", &path])
         .ends(0)
-        .says(&["envoy.yaml: ok (1 account, 6 rules)"]);
+        .says(&["envoy.yaml: ok (1 account, 6 rules; the API door: 1 account, 1 client)"]);
 }
 
 #[test]
@@ -261,7 +261,19 @@ fn another_modules_filter_is_left_alone() {
     assert_ne!(text, with);
     weir(&["validate", "--no-env", &file("envoy.yaml", &with)])
         .ends(0)
-        .says(&["ok (1 account, 6 rules)"]);
+        .says(&["ok (1 account, 6 rules; the API door"]);
+}
+
+#[test]
+fn the_doors_configuration_is_checked_as_the_doors() {
+    let path = envoy_yaml_with(
+        "\"accounts\": [\"demo\"],",
+        "\"accounts\": [\"dmo\"], \"alow\": [],",
+    );
+    weir(&["validate", "--no-env", &path]).ends(1).says(&[
+        "clients[0].accounts[0]: there is no account dmo",
+        "clients[0].alow: is not a known field",
+    ]);
 }
 
 #[test]
