@@ -74,6 +74,10 @@ fn every_scenario_runs_with_the_right_answers_and_no_event_missing() -> Result<(
             ("weir_1000_accounts", 600, 600),
             ("native_plain", 600, 600),
             ("native_encrypted", 600, 600),
+            ("api_gets", 600, 0),
+            ("door_gets", 600, 0),
+            ("api_messages", 600, 0),
+            ("door_messages", 600, 0),
         ]
     );
     let per_commit = report.pointer("/compare/after_store/saturated/pushes_per_commit");
