@@ -58,9 +58,12 @@ fn envoy_accepts_the_shipped_configuration_without_a_warning() -> Result<()> {
     let Some(world) = World::new("validate")? else {
         return Ok(());
     };
-    // As it is in the repository, but for the module: relative to the working directory, as the file says.
-    fs::create_dir(world.dir.join("target"))?;
-    fs::write(world.dir.join("target").join("weir.wasm"), EMPTY_MODULE)?;
+    // As it is in the repository, but for the modules: relative to the working directory, as the file says.
+    let target = world.dir.join("target");
+    fs::create_dir(&target)?;
+    for module in ["weir.wasm", "weir-door.wasm"] {
+        fs::write(target.join(module), EMPTY_MODULE)?;
+    }
     Envoy::validate(
         &world.envoy,
         &Layout::of_this_checkout().envoy_yaml(),
