@@ -25,6 +25,8 @@ pub struct Route {
     pub action: RouteAction,
     /// Names of the HTTP filters that this route switches off.
     pub disabled_filters: BTreeSet<String>,
+    /// `request_headers_to_remove` of the route and its host: what does not go on to the upstream. Lower case.
+    pub removed_headers: BTreeSet<String>,
 }
 
 /// Which paths a route takes. The query string is not part of the comparison.
@@ -84,9 +86,10 @@ pub(super) fn read(
             domains.push(domain.text()?.to_ascii_lowercase());
         }
         let disabled = read_disabled_filters(&host)?;
+        let removed = read_removed_headers(&host)?;
         let mut routes = Vec::new();
         for route in host.items_or_none("routes")? {
-            routes.extend(read_route(&route, &disabled, surroundings)?);
+            routes.extend(read_route(&route, &disabled, &removed, surroundings)?);
         }
         host.finish(&["name"]);
         hosts.push(VirtualHost { domains, routes });
@@ -99,6 +102,7 @@ pub(super) fn read(
 fn read_route(
     node: &Node<'_>,
     disabled_by_host: &BTreeSet<String>,
+    removed_by_host: &BTreeSet<String>,
     surroundings: &Surroundings,
 ) -> Result<Option<Route>, Problem> {
     let fields = node.fields()?;
@@ -153,6 +157,8 @@ fn read_route(
     };
     let mut disabled_filters = disabled_by_host.clone();
     disabled_filters.extend(read_disabled_filters(&fields)?);
+    let mut removed_headers = removed_by_host.clone();
+    removed_headers.extend(read_removed_headers(&fields)?);
     let name = fields.text_or("name", "")?;
     fields.finish(&["metadata", "stat_prefix"]);
     Ok(Some(Route {
@@ -160,7 +166,20 @@ fn read_route(
         matches,
         action,
         disabled_filters,
+        removed_headers,
     }))
+}
+
+fn read_removed_headers(fields: &Fields<'_>) -> Result<BTreeSet<String>, Problem> {
+    let mut removed = BTreeSet::new();
+    for name in fields.items_or_none("request_headers_to_remove")? {
+        let text = name.text()?.to_ascii_lowercase();
+        if text.starts_with(':') || text == "host" {
+            return Err(name.problem("Envoy does not remove this one"));
+        }
+        removed.insert(text);
+    }
+    Ok(removed)
 }
 
 /// The names in `typed_per_filter_config` that are switched off by a `FilterConfig`.

@@ -220,6 +220,7 @@ mod tests {
                     body: Vec::new(),
                 },
                 disabled_filters: BTreeSet::new(),
+                removed_headers: BTreeSet::new(),
             }],
         }
     }

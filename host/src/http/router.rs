@@ -114,6 +114,9 @@ fn refuse(stream: &Rc<Stream>, refused: &Refused) {
 
 fn upstream_headers(stream: &Stream, route: &Route) -> Headers {
     let mut headers = stream.decode.headers.borrow().clone().unwrap_or_default();
+    for name in &route.removed_headers {
+        headers.remove(name.as_bytes());
+    }
     if let RouteAction::Cluster {
         prefix_rewrite,
         host_rewrite,

@@ -151,6 +151,24 @@ fn routes_answer_match_and_switch_the_filter_off() {
 }
 
 #[test]
+fn what_a_route_or_its_host_removes_does_not_reach_the_upstream() {
+    let setup = Setup {
+        routes: r#"
+              - match: { prefix: /add-header }
+                route: { cluster: up }
+                request_headers_to_remove: [X-Added, x-request-id]"#
+            .to_owned(),
+        ..Setup::default()
+    };
+    let rig = setup.start();
+    assert_eq!(rig.get("/add-header").status, 200);
+    let asked = &rig.upstream.asked()[0];
+    assert_eq!(asked.header("x-added"), None, "the guest's header");
+    assert_eq!(asked.header("x-request-id"), None);
+    assert_eq!(asked.header("host"), Some("test"));
+}
+
+#[test]
 fn a_connection_carries_one_request_after_the_other() {
     let rig = Rig::start("one");
     let mut connection = Connection::to(rig.address());
