@@ -33,10 +33,7 @@ impl Meter {
             .filter(|(_, series)| series.pending > 0)
         {
             if series.number.is_none() {
-                let name = metric.name(|id| {
-                    let account = config.account(id);
-                    account.map_or_else(String::new, |account| account.name.clone())
-                });
+                let name = metric.name(config);
                 series.number = host::define_metric(MetricType::Counter, &name);
             }
             let by = i64::try_from(series.pending).unwrap_or(i64::MAX);

@@ -5,7 +5,7 @@ use weir_door::{Head, Passing, Step};
 use weir_engine::{Response, StreamId};
 use weir_hostcalls as host;
 
-use crate::worker::{Worker, do_step};
+use crate::worker::{Worker, do_step, say};
 
 /// Where a stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +176,11 @@ impl Stream {
                 self.state = State::Over;
                 self.waits = true;
                 Action::Pause
+            }
+            Some(Passing::Sent(verdict)) => {
+                self.state = State::Over;
+                say(Some(verdict));
+                Action::Continue
             }
             Some(Passing::On) | None => {
                 self.state = State::Over;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use proxy_wasm::types;
 use weir_door::config::Config;
-use weir_door::{Call, Door, Effect, Step};
+use weir_door::{Call, Door, Effect, RESULT_HEADER, Step, Verdict};
 use weir_engine::fold::FoldMap;
 use weir_engine::time::Now;
 use weir_engine::{Env, LogLevel, StreamId};
@@ -124,8 +124,10 @@ impl Worker {
                     stream,
                     status,
                     body,
+                    verdict,
                 } => self.within(stream, || {
                     replace(status, &body);
+                    say(verdict);
                     host::go_on(Half::Response);
                 }),
                 Effect::Call { call, request } => {
@@ -211,6 +213,14 @@ pub(crate) fn do_step(step: &Step) -> bool {
             hidden
         }
         Step::Hold => false,
+    }
+}
+
+/// Says what became of a message.
+pub(crate) fn say(verdict: Option<Verdict>) {
+    if let Some(verdict) = verdict {
+        // The answer says it, too.
+        let _ = host::set_response_header(RESULT_HEADER, &verdict.header());
     }
 }
 

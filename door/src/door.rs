@@ -33,6 +33,9 @@ const MAX_ANSWER_BYTES: usize = 64 * 1_024;
 /// Until a busy WeChat is asked again; twice that the second time.
 const BUSY_PAUSE_MS: u64 = 300;
 
+/// In answers to messages: what became of them.
+pub const RESULT_HEADER: &str = "x-weir-result";
+
 /// The door.
 pub struct Door {
     pub(crate) config: Rc<Config>,
@@ -52,11 +55,58 @@ pub struct Door {
     pub(crate) woken: bool,
 }
 
+/// What an answer to a message means, for programs that do not want to know WeChat's codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// `sent`, or why not: the class of the errcode.
+    result: &'static str,
+    /// Whether the same message may be sent again later with a chance.
+    retryable: bool,
+}
+
+impl Verdict {
+    /// Nobody knows.
+    pub(crate) const UNKNOWN: Self = Self {
+        result: "unknown",
+        retryable: false,
+    };
+
+    /// The value of the header [`RESULT_HEADER`]: `sent`, `recipient`, `minute_quota; retryable`.
+    #[must_use]
+    pub fn header(self) -> String {
+        let retryable = if self.retryable { "; retryable" } else { "" };
+        format!("{}{retryable}", self.result)
+    }
+
+    pub(crate) fn of(answer: &[u8]) -> Self {
+        match api::check(answer) {
+            Ok(()) => Self {
+                result: "sent",
+                retryable: false,
+            },
+            Err(AnswerError::Refused(error)) => {
+                let class = error.class();
+                let retryable = matches!(
+                    class,
+                    Class::Transient | Class::Token | Class::DailyQuota | Class::MinuteQuota
+                );
+                Self {
+                    result: class.name(),
+                    retryable,
+                }
+            }
+            Err(AnswerError::Malformed) => Self::UNKNOWN,
+        }
+    }
+}
+
 /// What to do with an answer that is passing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Passing {
     /// It passes, and the rest of it.
     On,
+    /// The same, and what became of the message is said in headers of the answer.
+    Sent(Verdict),
     /// There is more to come before that can be said.
     More,
     /// It is held back; an [`Effect`] will say.
@@ -298,9 +348,9 @@ impl Door {
         }
         let path = &exchange.admitted.path;
         let (appid, unix_s) = (&account.appid, env.now.unix_s());
-        let quota = config.quotas.iter().find(|quota| quota.path == *path);
+        let quota = (config.quotas.iter().enumerate()).find(|(_, quota)| quota.path == *path);
         let has_room = match quota {
-            Some(quota) => {
+            Some((_, quota)) => {
                 let most = quota.per_day.saturating_sub(quota.reserve);
                 quota::take(env.shared, appid, path, most, unix_s)
             }
@@ -316,7 +366,9 @@ impl Door {
             let text = "the calls of today are used up; they begin anew at midnight in Beijing";
             return Step::Respond(answers::error(200, answers::QUOTA, text));
         }
-        if quota.is_none() {
+        if let Some((quota, _)) = quota {
+            self.count(Metric::Budget { account: id, quota });
+        } else {
             let is_crowded = self.made.len() >= 1_000;
             match self.made.get_mut(&(id, path.clone())) {
                 Some(calls) => *calls += 1,
@@ -437,9 +489,12 @@ impl Door {
         if !ends {
             return Passing::More;
         }
+        let is_send = exchange.send.is_some();
         let answer = read(size);
         if self.judge(stream, &answer, env) {
             Passing::Hold
+        } else if is_send {
+            Passing::Sent(Verdict::of(&answer))
         } else {
             Passing::On
         }

@@ -3,6 +3,7 @@
 use weir_engine::config::AccountId;
 use weir_engine::{LogLevel, Response, StreamId};
 
+use crate::door::Verdict;
 use crate::metric::Metric;
 
 /// What becomes of a request, said while it passes.
@@ -42,6 +43,8 @@ pub enum Effect {
         status: u16,
         /// The body, JSON.
         body: Vec<u8>,
+        /// What became of the message, if it is one.
+        verdict: Option<Verdict>,
     },
     /// Start a call.
     Call {

@@ -54,5 +54,5 @@ mod stand_in;
 mod target;
 
 pub use admit::Head;
-pub use door::{Door, Passing};
+pub use door::{Door, Passing, RESULT_HEADER, Verdict};
 pub use effect::{Call, CallRequest, Effect, Step};

@@ -2,6 +2,8 @@
 
 use weir_engine::config::AccountId;
 
+use crate::config::Config;
+
 /// One count; labels are in its name, as in the push filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Metric {
@@ -38,6 +40,13 @@ pub enum Metric {
         /// `ok`, `refused`, `failed`.
         outcome: &'static str,
     },
+    /// A call of an API that has a budget.
+    Budget {
+        /// Whose.
+        account: AccountId,
+        /// A place in the configuration's quotas.
+        quota: usize,
+    },
     /// Events that the store will not have.
     Lost {
         /// `overflow`, `rejected`, `abandoned`.
@@ -46,10 +55,10 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// Its name, with the account's.
-    pub fn name(self, account_name: impl Fn(AccountId) -> String) -> String {
+    /// Its name.
+    pub fn name(self, config: &Config) -> String {
         let of = |metric: &str, account: AccountId, label: &str, value: &str| {
-            let account = account_name(account);
+            let account = config.account(account).map_or("", |account| &account.name);
             format!("weir.{metric}.account.{account}.{label}.{value}")
         };
         match self {
@@ -58,6 +67,11 @@ impl Metric {
             Self::ApiError { account, class } => of("door_errors", account, "class", class),
             Self::Lint { account, rule } => of("door_lint", account, "reason", rule),
             Self::TokenCall { account, outcome } => of("door_tokens", account, "outcome", outcome),
+            Self::Budget { account, quota } => {
+                let path = config.quotas.get(quota).map_or("", |quota| &quota.path);
+                let api = path.trim_start_matches('/').replace('/', "_");
+                of("door_budget", account, "kind", &api)
+            }
             Self::Lost { reason } => format!("weir.door_lost.reason.{reason}"),
         }
     }

@@ -9,7 +9,7 @@ use weir_store_api::CONTENT_TYPE_BATCH;
 use crate::admit::Kind;
 use crate::answers;
 use crate::cache::{self, Found};
-use crate::door::Door;
+use crate::door::{Door, Verdict};
 use crate::effect::{Call, CallRequest, Effect, Step};
 use crate::exchange::Stage;
 use crate::metric::Metric;
@@ -331,7 +331,7 @@ impl Door {
         let Some(exchange) = self.exchanges.get_mut(&stream) else {
             return;
         };
-        let gone = exchange.gone;
+        let (gone, is_send) = (exchange.gone, exchange.send.is_some());
         let replace = match outcome {
             CallOutcome::Answer {
                 status: 200, body, ..
@@ -367,10 +367,15 @@ impl Door {
         };
         if !gone {
             let (status, body) = replace;
+            let verdict = is_send.then(|| match status {
+                200 => Verdict::of(&body),
+                _ => Verdict::UNKNOWN,
+            });
             self.effects.push_back(Effect::Replace {
                 stream,
                 status,
                 body,
+                verdict,
             });
         }
     }

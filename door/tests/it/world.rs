@@ -251,7 +251,9 @@ impl World {
                 stream,
                 status,
                 body,
+                verdict,
             } => {
+                assert!(verdict.is_some(), "it was a message");
                 let caller = caller(stream);
                 self.callers[caller].held.take().expect("held");
                 self.hears(caller, status, &body);
@@ -400,7 +402,8 @@ impl World {
             door.on_answer(stream, body.len(), true, |_| body.to_vec(), env)
         });
         match passing {
-            Passing::On => self.hears(caller, 200, body),
+            Passing::On => panic!("it was a message"),
+            Passing::Sent(_) => self.hears(caller, 200, body),
             Passing::Hold => self.callers[caller].held = Some(body.to_vec()),
             Passing::More => panic!("there is no more"),
         }
