@@ -56,6 +56,12 @@ pub trait Gateway: Sized + Send + Sync + 'static {
     /// Where pushes go.
     fn address(&self) -> SocketAddr;
 
+    /// Where applications call WeChat's API.
+    ///
+    /// # Errors
+    /// It runs without the door.
+    fn door_address(&self) -> Result<SocketAddr>;
+
     /// The sum of Weir's counters and gauges whose names start with `prefix`, say `weir.dedup_hits.`. What
     /// happened a moment ago may not be in it yet.
     ///

@@ -26,14 +26,6 @@ pub struct InEnvoy {
 }
 
 impl InEnvoy {
-    /// Where applications call WeChat's API.
-    ///
-    /// # Errors
-    /// It runs without the door.
-    pub fn door_address(&self) -> Result<SocketAddr> {
-        self.envoy.listener(DOOR_LISTENER)
-    }
-
     /// What the admin door says about everything.
     ///
     /// # Errors
@@ -91,6 +83,10 @@ impl Gateway for InEnvoy {
 
     fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    fn door_address(&self) -> Result<SocketAddr> {
+        self.envoy.listener(DOOR_LISTENER)
     }
 
     fn metric(&self, prefix: &str) -> Result<u64> {

@@ -77,6 +77,15 @@ scenarios! {
         a_reply_that_comes_too_late_is_sent_once;
     tokens:
         a_token_revoked_elsewhere_is_fetched_again_exactly_once;
+    door:
+        an_sdk_that_logs_in_calls_with_a_stand_in_and_wechat_sees_the_real_token,
+        whoever_has_a_key_calls_by_header_or_by_path,
+        files_of_every_size_go_up_and_come_down_unchanged,
+        what_wechat_says_to_all_alike_is_asked_for_once,
+        what_was_sent_is_in_the_store_without_its_content,
+        a_days_calls_that_are_used_up_are_not_asked_for_again,
+        mistakes_are_refused_before_wechat_sees_them_where_that_is_wanted,
+        eight_callers_meet_an_invalidated_token_and_none_sees_it;
     updates:
         a_new_configuration_takes_over_under_load_and_no_push_is_dropped,
         a_configuration_with_a_mistake_is_rejected_and_the_old_one_serves_on;

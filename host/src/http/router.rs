@@ -157,6 +157,11 @@ async fn run(stream: Weak<Stream>, reservation: Reservation, outgoing: Outgoing)
         let Some(stream) = stream.upgrade().filter(|stream| !stream.has_ended()) else {
             return;
         };
+        // A filter may hold the response for long after its last piece came.
+        let is_last = matches!(
+            incoming,
+            Incoming::Headers(_, true) | Incoming::Data(_, true) | Incoming::Trailers(_)
+        );
         let room = match incoming {
             Incoming::Headers(mut headers, end) => {
                 if suppress {
@@ -186,7 +191,7 @@ async fn run(stream: Weak<Stream>, reservation: Reservation, outgoing: Outgoing)
                 return;
             }
         };
-        if stream.has_ended() {
+        if is_last || stream.has_ended() {
             return;
         }
         drop(stream);

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use weir_host_tests::{SHOP_KEY, eventually, somebody};
+use weir_host_tests::{Gateway, SHOP_KEY, eventually, somebody};
 use weir_sim::api::{Follow, Limit};
 use weir_sim::http::Request;
 
-use super::{STABLE_TOKEN, get, json, login, open, post, send};
+use super::{STABLE_TOKEN, get, json, login, open_in, post, send};
 
 const USER_INFO: &str = "/cgi-bin/user/info";
 const CUSTOM_SEND: &str = "/cgi-bin/message/custom/send";
 const TEMPLATE_SEND: &str = "/cgi-bin/message/template/send";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_sdk_that_logs_in_calls_with_a_stand_in_and_wechat_sees_the_real_token() -> Result<()> {
-    let Some(world) = open("stand-in", |_| {}).await? else {
+pub(crate) async fn an_sdk_that_logs_in_calls_with_a_stand_in_and_wechat_sees_the_real_token<
+    G: Gateway,
+>() -> Result<()> {
+    let Some(world) = open_in::<G>("stand-in", |_| {}).await? else {
         return Ok(());
     };
     let openid = somebody();
@@ -49,9 +50,8 @@ async fn an_sdk_that_logs_in_calls_with_a_stand_in_and_wechat_sees_the_real_toke
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whoever_has_a_key_calls_by_header_or_by_path() -> Result<()> {
-    let Some(world) = open("bearer", |_| {}).await? else {
+pub(crate) async fn whoever_has_a_key_calls_by_header_or_by_path<G: Gateway>() -> Result<()> {
+    let Some(world) = open_in::<G>("bearer", |_| {}).await? else {
         return Ok(());
     };
     let body = json!({"user_list": []});
@@ -79,9 +79,8 @@ async fn whoever_has_a_key_calls_by_header_or_by_path() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn files_of_every_size_go_up_and_come_down_unchanged() -> Result<()> {
-    let Some(world) = open("media", |_| {}).await? else {
+pub(crate) async fn files_of_every_size_go_up_and_come_down_unchanged<G: Gateway>() -> Result<()> {
+    let Some(world) = open_in::<G>("media", |_| {}).await? else {
         return Ok(());
     };
     for size in [1_usize, 70_000, 900_000] {
@@ -108,9 +107,8 @@ async fn files_of_every_size_go_up_and_come_down_unchanged() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_wechat_says_to_all_alike_is_asked_for_once() -> Result<()> {
-    let Some(world) = open("kept", |_| {}).await? else {
+pub(crate) async fn what_wechat_says_to_all_alike_is_asked_for_once<G: Gateway>() -> Result<()> {
+    let Some(world) = open_in::<G>("kept", |_| {}).await? else {
         return Ok(());
     };
     let mut asked = Vec::new();
@@ -145,9 +143,8 @@ async fn what_wechat_says_to_all_alike_is_asked_for_once() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_was_sent_is_in_the_store_without_its_content() -> Result<()> {
-    let Some(world) = open("sends", |_| {}).await? else {
+pub(crate) async fn what_was_sent_is_in_the_store_without_its_content<G: Gateway>() -> Result<()> {
+    let Some(world) = open_in::<G>("sends", |_| {}).await? else {
         return Ok(());
     };
     let openid = somebody();
@@ -188,9 +185,9 @@ async fn what_was_sent_is_in_the_store_without_its_content() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_days_calls_that_are_used_up_are_not_asked_for_again() -> Result<()> {
-    let Some(world) = open("quota", |_| {}).await? else {
+pub(crate) async fn a_days_calls_that_are_used_up_are_not_asked_for_again<G: Gateway>() -> Result<()>
+{
+    let Some(world) = open_in::<G>("quota", |_| {}).await? else {
         return Ok(());
     };
     let path = "/cgi-bin/tags/get";
@@ -215,9 +212,10 @@ async fn a_days_calls_that_are_used_up_are_not_asked_for_again() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn mistakes_are_refused_before_wechat_sees_them_where_that_is_wanted() -> Result<()> {
-    let Some(world) = open("linter", |door| door["linter"] = "refuse".into()).await? else {
+pub(crate) async fn mistakes_are_refused_before_wechat_sees_them_where_that_is_wanted<
+    G: Gateway,
+>() -> Result<()> {
+    let Some(world) = open_in::<G>("linter", |door| door["linter"] = "refuse".into()).await? else {
         return Ok(());
     };
     let body = json!({"touser": somebody(), "template_id": "T", "lang": "zh-CN", "data": {}});

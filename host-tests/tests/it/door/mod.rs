@@ -1,4 +1,4 @@
-//! The API door, in real Envoy: applications call WeChat through it.
+//! The API door: applications call WeChat through it.
 
 mod calls;
 mod guard;
@@ -6,22 +6,40 @@ mod tokens;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use weir_host_tests::{InEnvoy, Plan, SHOP_KEY, World};
+use weir_host_tests::{Gateway, InEnvoy, Plan, SHOP_KEY, World};
 use weir_sim::http::{self, Request, Response, Target};
+
+pub(crate) use calls::{
+    a_days_calls_that_are_used_up_are_not_asked_for_again,
+    an_sdk_that_logs_in_calls_with_a_stand_in_and_wechat_sees_the_real_token,
+    files_of_every_size_go_up_and_come_down_unchanged,
+    mistakes_are_refused_before_wechat_sees_them_where_that_is_wanted,
+    what_was_sent_is_in_the_store_without_its_content,
+    what_wechat_says_to_all_alike_is_asked_for_once, whoever_has_a_key_calls_by_header_or_by_path,
+};
+pub(crate) use tokens::eight_callers_meet_an_invalidated_token_and_none_sees_it;
 
 type Door = World<InEnvoy>;
 
 const STABLE_TOKEN: &str = "/cgi-bin/stable_token";
 
+/// In real Envoy.
 async fn open(
     name: &str,
     change: impl FnOnce(&mut Value) + Send + 'static,
 ) -> Result<Option<Door>> {
+    open_in(name, change).await
+}
+
+async fn open_in<G: Gateway>(
+    name: &str,
+    change: impl FnOnce(&mut Value) + Send + 'static,
+) -> Result<Option<World<G>>> {
     World::start(&format!("door-{name}"), Plan::default().door(change)).await
 }
 
 /// What comes back of any request.
-async fn send(world: &Door, request: &Request) -> Result<Response> {
+async fn send<G: Gateway>(world: &World<G>, request: &Request) -> Result<Response> {
     let target = Target::parse(&format!("http://{}", world.gateway.door_address()?))?;
     Ok(http::exchange(&target, request).await?)
 }
@@ -43,7 +61,7 @@ fn post(path: &str, body: &Value) -> Request {
 }
 
 /// The JSON of an answer with 200.
-async fn json(world: &Door, request: &Request) -> Result<Value> {
+async fn json<G: Gateway>(world: &World<G>, request: &Request) -> Result<Value> {
     let response = send(world, request).await?;
     ensure!(
         response.status == 200,
@@ -55,7 +73,7 @@ async fn json(world: &Door, request: &Request) -> Result<Value> {
 }
 
 /// A stand-in, by the way of an SDK.
-async fn login(world: &Door) -> Result<String> {
+async fn login<G: Gateway>(world: &World<G>) -> Result<String> {
     let mut request = Request::new("GET", "/cgi-bin/token");
     request.set_query("grant_type", "client_credential");
     request.set_query("appid", &world.account.appid);

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde_json::json;
 use tokio::task::JoinSet;
-use weir_host_tests::somebody;
+use weir_host_tests::{Gateway, InEnvoy, somebody};
 use weir_sim::api::{Act, Follow};
 
-use super::{Door, STABLE_TOKEN, get, json, open, post};
+use super::{Door, STABLE_TOKEN, get, json, open, open_in, post};
 
-async fn callers_meet_an_invalidated_token(callers: usize) -> Result<()> {
-    let Some(world) = open(&format!("revoked-{callers}"), |_| {}).await? else {
+async fn callers_meet_an_invalidated_token<G: Gateway>(callers: usize) -> Result<()> {
+    let Some(world) = open_in::<G>(&format!("revoked-{callers}"), |_| {}).await? else {
         return Ok(());
     };
     let world = Arc::new(world);
@@ -20,7 +20,7 @@ async fn callers_meet_an_invalidated_token(callers: usize) -> Result<()> {
     world.api().invalidate_tokens("demo", None)?;
     let mut calls = JoinSet::new();
     for _ in 0..callers {
-        let world: Arc<Door> = world.clone();
+        let world = world.clone();
         calls.spawn(async move { json(&world, &get("/cgi-bin/tags/get")).await });
     }
     while let Some(answer) = calls.join_next().await {
@@ -37,19 +37,19 @@ async fn callers_meet_an_invalidated_token(callers: usize) -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn eight_callers_meet_an_invalidated_token_and_none_sees_it() -> Result<()> {
-    callers_meet_an_invalidated_token(8).await
+pub(crate) async fn eight_callers_meet_an_invalidated_token_and_none_sees_it<G: Gateway>()
+-> Result<()> {
+    callers_meet_an_invalidated_token::<G>(8).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sixty_four_callers_meet_an_invalidated_token_and_none_sees_it() -> Result<()> {
-    callers_meet_an_invalidated_token(64).await
+    callers_meet_an_invalidated_token::<InEnvoy>(64).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn five_hundred_callers_meet_an_invalidated_token_and_none_sees_it() -> Result<()> {
-    callers_meet_an_invalidated_token(512).await
+    callers_meet_an_invalidated_token::<InEnvoy>(512).await
 }
 
 /// How many messages: few, unless somebody asks for more.
