@@ -1,11 +1,49 @@
 //! Documents that the reader takes are valid, and what the tables forbid is forbidden by both.
 
 use serde_json::{Value, json};
-use weir_config::{parse, schema};
+use weir_config::{Problem, door_schema, parse, parse_door, schema};
 
 use crate::judge::is_valid;
 
-fn document() -> Value {
+/// One of the documents that there are, with everything in it.
+struct Subject {
+    document: Value,
+    schema: Value,
+    is_taken: fn(&Value) -> bool,
+}
+
+fn subjects() -> [Subject; 2] {
+    [
+        Subject {
+            document: pushes(),
+            schema: schema(),
+            is_taken: |document| judge(document, |text| parse(text, &env).map(drop)),
+        },
+        Subject {
+            document: door(),
+            schema: door_schema(),
+            is_taken: |document| judge(document, |text| parse_door(text, &env).map(drop)),
+        },
+    ]
+}
+
+fn door() -> Value {
+    json!({
+        "accounts": [{"name": "demo", "appid": "wx0123456789abcdef", "app_secret_env": "SECRET"}],
+        "clients": [
+            {"name": "shop", "key_env": "CLIENT", "accounts": ["demo"], "allow": ["/cgi-bin/"], "deny": ["/cgi-bin/user/"]},
+            {"name": "till", "san": "spiffe://example.com/till", "accounts": ["demo"], "allow": ["/card/"]},
+        ],
+        "wechat_api": {"cluster": "api", "authority": "api.weixin.qq.com", "timeout_ms": 100},
+        "store": {"cluster": "store", "authority": "weir-store", "timeout_ms": 100, "path": "/v1/events"},
+        "hand_out": "access_token",
+        "linter": "refuse",
+        "quotas": [{"path": "/cgi-bin/user/get", "per_day": 500, "reserve": 50}],
+        "limits": {"replay_max_bytes": 0, "wait_ms": 100, "held_max": 1, "stand_in_s": 600, "outbox_max_events": 1},
+    })
+}
+
+fn pushes() -> Value {
     json!({
         "accounts": [
             {
@@ -35,15 +73,20 @@ fn document() -> Value {
     })
 }
 
-fn is_taken(document: &Value) -> bool {
-    let env = |name: &str| match name {
-        "TOKEN" => Some("weixinToken1".to_owned()),
-        "KEY" => Some("eSd7q1YbuOdflnt5Jhd3HlPAIO255XcyPzFrdbLQqHB".to_owned()),
-        "SECRET" => Some("the app secret".to_owned()),
-        _ => None,
+fn env(name: &str) -> Option<String> {
+    let value = match name {
+        "TOKEN" => "weixinToken1",
+        "KEY" => "eSd7q1YbuOdflnt5Jhd3HlPAIO255XcyPzFrdbLQqHB",
+        "SECRET" => "the app secret",
+        "CLIENT" => "a key of the shop",
+        _ => return None,
     };
-    match parse(document.to_string().as_bytes(), &env) {
-        Ok(_) => true,
+    Some(value.to_owned())
+}
+
+fn judge(document: &Value, parse: impl Fn(&[u8]) -> Result<(), Vec<Problem>>) -> bool {
+    match parse(document.to_string().as_bytes()) {
+        Ok(()) => true,
         Err(problems) => {
             assert!(!problems.is_empty());
             false
@@ -53,8 +96,10 @@ fn is_taken(document: &Value) -> bool {
 
 #[test]
 fn a_document_that_uses_everything_is_taken_by_both() {
-    assert!(is_taken(&document()));
-    assert!(is_valid(&schema(), &document()));
+    for subject in subjects() {
+        assert!((subject.is_taken)(&subject.document));
+        assert!(is_valid(&subject.schema, &subject.document));
+    }
 }
 
 /// All places of a document, as JSON pointers.
@@ -77,53 +122,54 @@ fn places(value: &Value, at: &str, out: &mut Vec<String>) {
 
 #[test]
 fn what_is_of_the_wrong_shape_anywhere_is_refused_by_both() {
-    let schema = schema();
-    let mut all = Vec::new();
-    places(&document(), "", &mut all);
-    let mut refused = 0;
-    for place in &all {
-        for wrong in [
-            json!([]),
-            json!({}),
-            json!(true),
-            json!(-1),
-            json!(1e30),
-            json!({"speed": 1}),
-            json!(""),
-        ] {
-            let mut document = document();
-            *document.pointer_mut(place).expect("a place") = wrong.clone();
-            let (taken, valid) = (is_taken(&document), is_valid(&schema, &document));
-            // The reader may know better (nothing is contradictory, every variable is set), never worse.
-            assert!(
-                valid || !taken,
-                "{place} = {wrong}: the reader takes what the schema forbids"
-            );
-            refused += usize::from(!taken && !valid);
+    for subject in subjects() {
+        let mut all = Vec::new();
+        places(&subject.document, "", &mut all);
+        let mut refused = 0;
+        for place in &all {
+            for wrong in [
+                json!([]),
+                json!({}),
+                json!(true),
+                json!(-1),
+                json!(1e30),
+                json!({"speed": 1}),
+                json!(""),
+            ] {
+                let mut document = subject.document.clone();
+                *document.pointer_mut(place).expect("a place") = wrong.clone();
+                let taken = (subject.is_taken)(&document);
+                let valid = is_valid(&subject.schema, &document);
+                // The reader may know better (nothing is contradictory, every variable is set), never worse.
+                assert!(
+                    valid || !taken,
+                    "{place} = {wrong}: the reader takes what the schema forbids"
+                );
+                refused += usize::from(!taken && !valid);
+            }
         }
+        assert!(refused > 4 * all.len(), "{refused} of {}", all.len());
     }
-    assert!(refused > 4 * all.len(), "{refused} of {}", all.len());
 }
 
 #[test]
 fn an_unknown_field_is_refused_by_both_wherever_it_is() {
-    let schema = schema();
-    let mut all = Vec::new();
-    places(&document(), "", &mut all);
-    for place in all {
-        let mut document = document();
-        let Some(Value::Object(map)) = document.pointer_mut(&place) else {
-            continue;
-        };
-        // The names of a push's own fields are free.
-        if place.ends_with("/field") {
-            continue;
+    for subject in subjects() {
+        let mut all = Vec::new();
+        places(&subject.document, "", &mut all);
+        for place in all {
+            let mut document = subject.document.clone();
+            let Some(Value::Object(map)) = document.pointer_mut(&place) else {
+                continue;
+            };
+            // The names of a push's own fields are free.
+            if place.ends_with("/field") {
+                continue;
+            }
+            map.insert("colour".to_owned(), "red".into());
+            let taken = (subject.is_taken)(&document);
+            assert!(!taken && !is_valid(&subject.schema, &document), "{place}");
         }
-        map.insert("colour".to_owned(), "red".into());
-        assert!(
-            !is_taken(&document) && !is_valid(&schema, &document),
-            "{place}"
-        );
     }
 }
 
@@ -155,5 +201,7 @@ fn every_field_is_documented_and_every_default_is_one() {
             walk(one, at);
         }
     }
-    walk(&schema(), "");
+    for subject in subjects() {
+        walk(&subject.schema, "");
+    }
 }

@@ -1,6 +1,7 @@
 //! The API door: applications call WeChat through it.
 
 mod calls;
+mod certificates;
 mod guard;
 mod tokens;
 
