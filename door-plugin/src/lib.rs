@@ -1,18 +1,12 @@
 //! The WeChat API door as an Envoy filter.
 //!
-//! This crate decides nothing: a callback becomes a question to the [`Door`](weir_door::Door), and what that says becomes
-//! hostcalls.
+//! This crate decides nothing: what the [`Door`](weir_door::Door) wants becomes hostcalls, by way of the adapter that all modules but the
+//! push filter share.
 //!
 //! | file | is |
 //! |---|---|
-//! | `entry` | what the host needs to start the module and to put bytes into it |
-//! | `contexts` | the callbacks, and which root a stream belongs to |
-//! | `root` | the root context: configuration, ticks, wake-ups, answers of calls, the end |
+//! | `filter` | the door, as the adapter sees it; what its words are as hostcalls |
 //! | `stream` | one HTTP request and its answer |
-//! | `worker` | what both share: the door and the loop that does what it wants |
-//! | `meter` | counters, defined once |
-//!
-//! Everything is per VM, and a VM is one thread.
 #![cfg_attr(
     not(test),
     deny(
@@ -22,10 +16,9 @@
         clippy::indexing_slicing
     )
 )]
+#![allow(unsafe_code, reason = "the names of the host's callbacks")]
 
-mod contexts;
-mod entry;
-mod meter;
-mod root;
+mod filter;
 mod stream;
-mod worker;
+
+weir_adapter::module!(filter::DoorFilter);

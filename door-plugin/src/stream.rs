@@ -5,7 +5,9 @@ use weir_door::{Head, Passing, Step};
 use weir_engine::{Response, StreamId};
 use weir_hostcalls as host;
 
-use crate::worker::{Worker, do_step, say};
+use crate::filter::{DoorFilter, do_step, say};
+
+type Worker = weir_adapter::Worker<DoorFilter>;
 
 /// Where a stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,17 +31,16 @@ pub(crate) struct Stream {
     waits: bool,
 }
 
-impl Stream {
-    pub(crate) fn new(id: u32) -> Self {
+impl weir_adapter::Stream<DoorFilter> for Stream {
+    fn new(id: StreamId) -> Self {
         Self {
-            id: StreamId(id),
+            id,
             state: State::New,
             waits: false,
         }
     }
 
-    /// The request's headers are there.
-    pub(crate) fn headers(&mut self, worker: &Worker, ends: bool) -> Action {
+    fn headers(&mut self, worker: &Worker, ends: bool) -> Action {
         let text = |name| {
             let value = host::request_header(name).map_err(|_| ())?;
             value
@@ -76,9 +77,9 @@ impl Stream {
             ends,
         };
         let stream = self.id;
-        let step = worker.ask(|door, env| {
-            let step = door.on_request(stream, &head, env);
-            (step, door.wants(stream))
+        let step = worker.ask(|filter, env| {
+            let step = filter.0.on_request(stream, &head, env);
+            (step, filter.0.wants(stream))
         });
         match step {
             Some((Step::Hold, Some(most))) => {
@@ -90,8 +91,7 @@ impl Stream {
         }
     }
 
-    /// So much of the body is there.
-    pub(crate) fn body(&mut self, worker: &Worker, size: usize, ends: bool) -> Action {
+    fn body(&mut self, worker: &Worker, size: usize, ends: bool) -> Action {
         match self.state {
             State::Body(most) if size > most => self.complete(worker, None),
             State::Body(_) if ends => match host::request_body(size) {
@@ -103,8 +103,7 @@ impl Stream {
         }
     }
 
-    /// With trailers the body never says that it ends.
-    pub(crate) fn trailers(&mut self, worker: &Worker) -> Action {
+    fn trailers(&mut self, worker: &Worker) -> Action {
         match self.state {
             State::Body(most) => match host::request_body(most + 1) {
                 Ok(body) => self.complete(worker, Some(body).filter(|body| body.len() <= most)),
@@ -115,9 +114,69 @@ impl Stream {
         }
     }
 
+    fn answer_headers(&mut self, worker: &Worker, ends: bool) -> Action {
+        // One that was held has been let go by the root.
+        if !matches!(self.state, State::Forwarded | State::Held) {
+            return Action::Continue;
+        }
+        let status = host::response_header(":status");
+        let status = status.and_then(|status| String::from_utf8(status).ok()?.parse().ok());
+        let stream = self.id;
+        let looks = worker.ask(|filter, env| {
+            filter
+                .0
+                .on_answer_begins(stream, status.unwrap_or(0), ends, env)
+        });
+        if looks == Some(true) {
+            self.state = State::Forwarded;
+            Action::Pause
+        } else {
+            self.state = State::Over;
+            Action::Continue
+        }
+    }
+
+    fn answer_body(&mut self, worker: &Worker, size: usize, ends: bool) -> Action {
+        if self.state != State::Forwarded {
+            return Action::Continue;
+        }
+        let stream = self.id;
+        let passing = worker.ask(|filter, env| {
+            filter
+                .0
+                .on_answer(stream, size, ends, host::response_body, env)
+        });
+        match passing {
+            Some(Passing::More) => Action::Pause,
+            Some(Passing::Hold) => {
+                self.state = State::Over;
+                self.waits = true;
+                Action::Pause
+            }
+            Some(Passing::Sent(verdict)) => {
+                self.state = State::Over;
+                say(Some(verdict));
+                Action::Continue
+            }
+            Some(Passing::On) | None => {
+                self.state = State::Over;
+                Action::Continue
+            }
+        }
+    }
+
+    fn done(self, worker: &Worker) {
+        let stream = self.id;
+        if !matches!(self.state, State::New | State::Over) || self.waits {
+            worker.ask(|filter, env| filter.0.on_gone(stream, env));
+        }
+    }
+}
+
+impl Stream {
     fn complete(&mut self, worker: &Worker, body: Option<Vec<u8>>) -> Action {
         let stream = self.id;
-        match worker.ask(|door, env| door.on_body(stream, body, env)) {
+        match worker.ask(|filter, env| filter.0.on_body(stream, body, env)) {
             Some(step) => self.take(&step),
             None => self.refuse(503),
         }
@@ -140,60 +199,5 @@ impl Stream {
         self.state = State::Over;
         host::respond(&Response::empty(status));
         Action::Pause
-    }
-
-    /// The answer begins.
-    pub(crate) fn answer_headers(&mut self, worker: &Worker, ends: bool) -> Action {
-        // One that was held has been let go by the root.
-        if !matches!(self.state, State::Forwarded | State::Held) {
-            return Action::Continue;
-        }
-        let status = host::response_header(":status");
-        let status = status.and_then(|status| String::from_utf8(status).ok()?.parse().ok());
-        let stream = self.id;
-        let looks =
-            worker.ask(|door, env| door.on_answer_begins(stream, status.unwrap_or(0), ends, env));
-        if looks == Some(true) {
-            self.state = State::Forwarded;
-            Action::Pause
-        } else {
-            self.state = State::Over;
-            Action::Continue
-        }
-    }
-
-    /// So much of the answer is there.
-    pub(crate) fn answer_body(&mut self, worker: &Worker, size: usize, ends: bool) -> Action {
-        if self.state != State::Forwarded {
-            return Action::Continue;
-        }
-        let stream = self.id;
-        let passing =
-            worker.ask(|door, env| door.on_answer(stream, size, ends, host::response_body, env));
-        match passing {
-            Some(Passing::More) => Action::Pause,
-            Some(Passing::Hold) => {
-                self.state = State::Over;
-                self.waits = true;
-                Action::Pause
-            }
-            Some(Passing::Sent(verdict)) => {
-                self.state = State::Over;
-                say(Some(verdict));
-                Action::Continue
-            }
-            Some(Passing::On) | None => {
-                self.state = State::Over;
-                Action::Continue
-            }
-        }
-    }
-
-    /// The stream is over.
-    pub(crate) fn done(self, worker: &Worker) {
-        let stream = self.id;
-        if !matches!(self.state, State::New | State::Over) || self.waits {
-            worker.ask(|door, env| door.on_gone(stream, env));
-        }
     }
 }

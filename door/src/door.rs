@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use weir_engine::config::AccountId;
 use weir_engine::owners::OwnerId;
+use weir_engine::records::Records;
 use weir_engine::time::Now;
 use weir_engine::{Env, LogLevel, Response, StreamId, tokens};
 use weir_protocol::api::{self, AnswerError, Class};
@@ -19,7 +20,6 @@ use crate::effect::{Call, Effect, Step};
 use crate::exchange::{Exchange, MAX_BUSY_REPLAYS, MAX_TOKEN_REPLAYS, Stage};
 use crate::lint::lint;
 use crate::metric::Metric;
-use crate::outbox::Outbox;
 use crate::quota;
 use crate::sends::{self, Send, Sent};
 use crate::stand_in;
@@ -50,7 +50,7 @@ pub struct Door {
     /// Calls without a budget that are not added up yet.
     pub(crate) made: BTreeMap<(AccountId, String), u32>,
     pub(crate) calls: BTreeSet<Call>,
-    pub(crate) outbox: Outbox,
+    pub(crate) records: Records,
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) woken: bool,
 }
@@ -133,7 +133,7 @@ impl Door {
             known: BTreeMap::new(),
             made: BTreeMap::new(),
             calls: BTreeSet::new(),
-            outbox: Outbox::default(),
+            records: Records::default(),
             effects: VecDeque::new(),
             woken: false,
         }
@@ -155,7 +155,7 @@ impl Door {
     pub fn is_idle(&self) -> bool {
         self.exchanges.is_empty()
             && self.calls.is_empty()
-            && self.outbox.len() == 0
+            && self.records.is_empty()
             && self.made.is_empty()
     }
 
@@ -587,13 +587,13 @@ impl Door {
             env.random.fill(&mut id);
             let id = u128::from_le_bytes(id);
             let event = send.event(account, client, id, sent, answer, env.now);
-            if !self.outbox.push(event, config.limits.outbox_max_events) {
+            if !self.records.push(event, config.limits.outbox_max_events) {
                 let reason = "overflow";
                 self.effects
                     .push_back(Effect::Count(Metric::Lost { reason }, 1));
             }
             // Otherwise the tick takes many of them at once: a call to the store costs as much as one to WeChat.
-            if self.outbox.is_a_batch() {
+            if self.records.is_a_batch() {
                 self.wake();
             }
         }

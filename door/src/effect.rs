@@ -1,7 +1,7 @@
 //! What the door wants done.
 
 use weir_engine::config::AccountId;
-use weir_engine::{LogLevel, Response, StreamId};
+use weir_engine::{HttpRequest, LogLevel, Response, StreamId};
 
 use crate::door::Verdict;
 use crate::metric::Metric;
@@ -51,7 +51,7 @@ pub enum Effect {
         /// The door's name for it.
         call: Call,
         /// What to send.
-        request: CallRequest,
+        request: HttpRequest,
     },
     /// Call the root soon with [`Door::on_woken`](crate::Door::on_woken). Where a host cannot, the next tick will do.
     Wake,
@@ -75,23 +75,4 @@ pub enum Call {
     Replay(StreamId),
     /// A batch of events to the store.
     Store,
-}
-
-/// An HTTP request to one of the configured clusters.
-#[derive(Debug, PartialEq, Eq)]
-pub struct CallRequest {
-    /// Envoy's cluster.
-    pub cluster: String,
-    /// `:authority`.
-    pub authority: String,
-    /// `:method`.
-    pub method: String,
-    /// `:path`. May hold an access token: never log it.
-    pub path: String,
-    /// `content-type`.
-    pub content_type: Option<String>,
-    /// The body.
-    pub body: Vec<u8>,
-    /// How long to wait, never 0.
-    pub timeout_ms: u32,
 }

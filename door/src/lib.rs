@@ -25,7 +25,7 @@
 //! | `exchange` | what is remembered of a request |
 //! | `cache`, `quota` | what the workers share, beside the access tokens |
 //! | `lint`     | mistakes found before WeChat finds them |
-//! | `sends`, `outbox` | what was sent, on its way to the store |
+//! | `sends` | what was sent, for the store |
 
 #![cfg_attr(
     not(test),
@@ -46,7 +46,6 @@ mod effect;
 mod exchange;
 mod lint;
 pub mod metric;
-mod outbox;
 mod quota;
 mod root;
 mod sends;
@@ -55,4 +54,4 @@ mod target;
 
 pub use admit::Head;
 pub use door::{Door, Passing, RESULT_HEADER, Verdict};
-pub use effect::{Call, CallRequest, Effect, Step};
+pub use effect::{Call, Effect, Step};

@@ -2,7 +2,7 @@
 
 use weir_engine::config::AccountId;
 use weir_engine::tokens::{self, Fetched};
-use weir_engine::{CallOutcome, Env, LogLevel, StreamId};
+use weir_engine::{CallOutcome, Env, HttpRequest, LogLevel, StreamId};
 use weir_protocol::api::{self, AnswerError, Class, StableTokenRequest, TokenAnswer};
 use weir_store_api::CONTENT_TYPE_BATCH;
 
@@ -10,7 +10,7 @@ use crate::admit::Kind;
 use crate::answers;
 use crate::cache::{self, Found};
 use crate::door::{Door, Verdict};
-use crate::effect::{Call, CallRequest, Effect, Step};
+use crate::effect::{Call, Effect, Step};
 use crate::exchange::Stage;
 use crate::metric::Metric;
 use crate::quota;
@@ -47,7 +47,7 @@ impl Door {
                 let mut random = [0; 4];
                 env.random.fill(&mut random);
                 let random = u32::from_le_bytes(random);
-                let rejected = self.outbox.done(outcome, env.now.mono_ms, random);
+                let rejected = self.records.done(outcome, env.now.mono_ms, random);
                 if rejected > 0 {
                     let reason = "rejected";
                     let lost = Metric::Lost { reason };
@@ -60,7 +60,7 @@ impl Door {
 
     /// The host will not wait any longer: what is left is lost, and counted. Nothing comes after it.
     pub fn abandon(&mut self) {
-        let lost = self.outbox.abandon();
+        let lost = self.records.abandon();
         if lost > 0 {
             let reason = "abandoned";
             let metric = Metric::Lost { reason };
@@ -81,7 +81,7 @@ impl Door {
         for stream in self.waiting.clone() {
             self.look_at(stream, env);
         }
-        if self.outbox.is_a_batch() {
+        if self.records.is_a_batch() {
             self.start_batch(env);
         }
     }
@@ -108,7 +108,7 @@ impl Door {
                 secret: account.app_secret.expose(),
                 force_refresh: false,
             };
-            let request = CallRequest {
+            let request = HttpRequest {
                 method: "POST".to_owned(),
                 path: api::STABLE_TOKEN_PATH.to_owned(),
                 content_type: Some("application/json".to_owned()),
@@ -312,7 +312,7 @@ impl Door {
         if let Some(token) = token {
             exchange.token = token;
         }
-        let request = CallRequest {
+        let request = HttpRequest {
             method: exchange.method.clone(),
             path: exchange.target(account.app_secret.expose()),
             content_type: exchange.content_type.clone(),
@@ -388,8 +388,8 @@ impl Door {
         if self.calls.contains(&Call::Store) {
             return;
         }
-        if let Some(body) = self.outbox.take_batch(env.now.mono_ms) {
-            let request = CallRequest {
+        if let Some(body) = self.records.take_batch(env.now.mono_ms) {
+            let request = HttpRequest {
                 method: "POST".to_owned(),
                 path: path.clone(),
                 content_type: Some(CONTENT_TYPE_BATCH.to_owned()),
@@ -402,7 +402,7 @@ impl Door {
         }
     }
 
-    fn start(&mut self, call: Call, request: CallRequest) {
+    fn start(&mut self, call: Call, request: HttpRequest) {
         self.calls.insert(call);
         self.effects.push_back(Effect::Call { call, request });
     }

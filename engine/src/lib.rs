@@ -54,6 +54,8 @@ pub mod planted;
 #[cfg(not(feature = "planted"))]
 mod planted;
 mod pushes;
+pub mod records;
+mod request;
 pub mod rules;
 mod sends;
 pub mod shared;
@@ -65,6 +67,7 @@ pub mod tokens;
 pub use effect::{CallRequest, Effect, LogLevel, Response};
 pub use engine::{Engine, Env, Random};
 pub use input::{Call, CallOutcome, Input, Method, Request, StreamId};
+pub use request::HttpRequest;
 
 /// The longest time between two [`Input::Tick`]s, milliseconds.
 pub const TICK_MS: u64 = 50;

@@ -7,8 +7,7 @@ use proxy_wasm::types::LogLevel;
 use weir_engine::{CallOutcome, TICK_MS};
 use weir_hostcalls::{self as host, Environment, Queue};
 
-use crate::contexts;
-use crate::worker::Worker;
+use crate::{Filter, Worker};
 
 /// How long a replaced configuration may take to deliver what it still holds. Then the rest is lost, and counted.
 const DRAIN_MS: u64 = 60_000;
@@ -18,14 +17,14 @@ thread_local! {
     static QUEUE_NAME: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-pub(crate) struct Root {
+pub(crate) struct Root<F: Filter> {
     id: u32,
-    worker: Option<Rc<Worker>>,
+    worker: Option<Rc<Worker<F>>>,
     /// Since when this root has been asked to end, on the monotonic clock.
     draining_since_ms: Option<u64>,
 }
 
-impl Root {
+impl<F: Filter> Root<F> {
     pub(crate) fn new(id: u32) -> Self {
         Self {
             id,
@@ -40,10 +39,10 @@ impl Root {
     }
 
     /// Takes up the configuration of so many bytes, or says what is wrong with it.
-    pub(crate) fn on_configure(&mut self, size: usize) -> bool {
+    pub(crate) fn on_configure(&mut self, size: usize) -> Option<Rc<Worker<F>>> {
         let document = host::configuration(size);
         let environment = Environment::read();
-        let config = match weir_config::parse_door(&document, &|name| environment.get(name)) {
+        let config = match F::parse(&document, &|name| environment.get(name)) {
             Ok(config) => config,
             Err(problems) => {
                 for problem in &problems {
@@ -59,59 +58,50 @@ impl Root {
         if !host::random(&mut random) {
             return refuse("this host has no random bytes");
         }
-        let queue = Queue::register(&queue_name(random));
+        let queue = Queue::register(&queue_name(F::QUEUE, random));
         if queue.is_none() || !host::set_tick_period(TICK_MS) {
             return refuse("this host has neither shared queues nor ticks");
         }
-        let (accounts, clients) = (config.accounts.len(), config.clients.len());
+        let greeting = F::greeting(&config);
         let worker = Rc::new(Worker::new(self.id, queue, Rc::new(config)));
         if host::creation_failed() {
             return refuse("this host has no shared data");
         }
-        let line = format!("weir: the door is open, accounts={accounts} clients={clients}");
-        host::log(LogLevel::Info, &line);
-        contexts::serve(self.id, worker.clone());
-        self.worker = Some(worker);
-        true
+        host::log(LogLevel::Info, &greeting);
+        self.worker = Some(worker.clone());
+        Some(worker)
     }
 
-    pub(crate) fn on_tick(&mut self) {
-        let Some(worker) = self.worker.clone() else {
-            return;
-        };
-        worker.turn(|door, env| door.on_tick(env));
-        self.drain(&worker);
+    /// Each of these says whether the root may be forgotten.
+    pub(crate) fn on_tick(&mut self) -> bool {
+        self.turn(|worker| worker.turn(|filter, env| filter.on_tick(env)))
     }
 
-    pub(crate) fn on_queue_ready(&mut self) {
-        let Some(worker) = self.worker.clone() else {
-            return;
-        };
-        worker.clear_wakes();
-        worker.turn(|door, env| door.on_woken(env));
-        self.drain(&worker);
+    pub(crate) fn on_queue_ready(&mut self) -> bool {
+        self.turn(|worker| {
+            worker.clear_wakes();
+            worker.turn(|filter, env| filter.on_woken(env));
+        })
     }
 
     /// The answer of a call: so many headers, none if there was no answer, and so much of a body.
-    pub(crate) fn on_call_done(&mut self, number: u32, headers: usize, size: usize) {
-        let Some(worker) = self.worker.clone() else {
-            return;
-        };
-        let Some(call) = worker.call_done(number) else {
-            return;
-        };
-        let body = (headers > 0).then(|| host::call_body(size));
-        // Half an answer is none.
-        let outcome = match body.as_ref().filter(|body| body.len() == size) {
-            None => CallOutcome::Reset,
-            Some(body) => CallOutcome::Answer {
-                status: status().unwrap_or(0),
-                retry_after_s: None,
-                body,
-            },
-        };
-        worker.turn(|door, env| door.on_call_done(call, &outcome, env));
-        self.drain(&worker);
+    pub(crate) fn on_call_done(&mut self, number: u32, headers: usize, size: usize) -> bool {
+        self.turn(|worker| {
+            let Some(call) = worker.call_done(number) else {
+                return;
+            };
+            let body = (headers > 0).then(|| host::call_body(size));
+            // Half an answer is none.
+            let outcome = match body.as_ref().filter(|body| body.len() == size) {
+                None => CallOutcome::Reset,
+                Some(body) => CallOutcome::Answer {
+                    status: status().unwrap_or(0),
+                    retry_after_s: None,
+                    body,
+                },
+            };
+            worker.turn(|filter, env| filter.on_call_done(call, &outcome, env));
+        })
     }
 
     /// Whether this root may go now. Envoy ends a VM that has no other root with its last stream, whatever is said here.
@@ -119,31 +109,36 @@ impl Root {
         let Some(worker) = self.worker.clone() else {
             return true;
         };
-        worker.turn(|door, env| door.on_woken(env));
+        worker.turn(|filter, env| filter.on_woken(env));
         if worker.is_idle() {
             return true;
         }
         if !vm_stays {
-            worker.turn(|door, _| door.abandon());
+            worker.turn(|filter, _| filter.abandon());
             return true;
         }
         self.draining_since_ms.get_or_insert_with(host::mono_ms);
         false
     }
 
-    fn drain(&mut self, worker: &Worker) {
+    fn turn(&mut self, act: impl FnOnce(&Worker<F>)) -> bool {
+        let Some(worker) = self.worker.clone() else {
+            return false;
+        };
+        act(&worker);
         let Some(since_ms) = self.draining_since_ms else {
-            return;
+            return false;
         };
         let late = host::mono_ms().saturating_sub(since_ms) > DRAIN_MS;
         if late {
-            worker.turn(|door, _| door.abandon());
+            worker.turn(|filter, _| filter.abandon());
         }
         // Not heard, it is said again at the next turn.
-        if (late || worker.is_idle()) && host::done() {
+        let ends = (late || worker.is_idle()) && host::done();
+        if ends {
             self.draining_since_ms = None;
-            contexts::end(self.id);
         }
+        ends
     }
 }
 
@@ -154,15 +149,15 @@ fn status() -> Option<u16> {
         .ok()
 }
 
-fn refuse(why: &str) -> bool {
+fn refuse<T>(why: &str) -> Option<T> {
     host::log(LogLevel::Error, &format!("weir: {why}"));
-    false
+    None
 }
 
 /// The first one asked for is the VM's.
-fn queue_name(random: [u8; 8]) -> String {
+fn queue_name(prefix: &str, random: [u8; 8]) -> String {
     QUEUE_NAME.with_borrow_mut(|name| {
-        name.get_or_insert_with(|| format!("weir/door/{:016x}", u64::from_le_bytes(random)))
+        name.get_or_insert_with(|| format!("{prefix}{:016x}", u64::from_le_bytes(random)))
             .clone()
     })
 }

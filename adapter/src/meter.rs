@@ -1,15 +1,22 @@
 //! Counters: each is defined at its first use and known by number afterwards.
 
 use proxy_wasm::types::MetricType;
-use weir_door::config::Config;
-use weir_door::metric::Metric;
 use weir_engine::fold::FoldMap;
 use weir_hostcalls as host;
 
+use crate::Filter;
+
 /// The counters of one configuration.
-#[derive(Default)]
-pub(crate) struct Meter {
-    series: FoldMap<Metric, Series>,
+pub(crate) struct Meter<F: Filter> {
+    series: FoldMap<F::Metric, Series>,
+}
+
+impl<F: Filter> Default for Meter<F> {
+    fn default() -> Self {
+        Self {
+            series: FoldMap::default(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -19,21 +26,21 @@ struct Series {
     pending: u64,
 }
 
-impl Meter {
+impl<F: Filter> Meter<F> {
     /// Counts. The host learns it with the next [`flush`](Self::flush).
-    pub(crate) fn count(&mut self, metric: Metric, by: u64) {
+    pub(crate) fn count(&mut self, metric: F::Metric, by: u64) {
         self.series.entry(metric).or_default().pending += by;
     }
 
     /// Tells the host what was counted since the last time. What it does not take is told again.
-    pub(crate) fn flush(&mut self, config: &Config) {
+    pub(crate) fn flush(&mut self, config: &F::Config) {
         for (metric, series) in self
             .series
             .iter_mut()
             .filter(|(_, series)| series.pending > 0)
         {
             if series.number.is_none() {
-                let name = metric.name(config);
+                let name = F::metric_name(*metric, config);
                 series.number = host::define_metric(MetricType::Counter, &name);
             }
             let by = i64::try_from(series.pending).unwrap_or(i64::MAX);

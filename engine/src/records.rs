@@ -1,11 +1,12 @@
-//! What the store is to be told, in order, a batch at a time; tried again until it has it.
+//! Events that nobody waits for, on their way to the store: in order, a batch at a time, tried again until it has them. The
+//! modules beside the push filter record with it what they did; pushes have the [`outbox`](crate::outbox).
 //!
 //! # Bounds
 //! Events, by configuration; what comes beyond is counted as lost. It is this worker's memory: a crash loses it.
 
 use std::collections::VecDeque;
 
-use weir_engine::CallOutcome;
+use crate::CallOutcome;
 
 /// Most events of a batch, and most bytes (the one event that crosses them included).
 const BATCH_EVENTS: usize = 200;
@@ -15,7 +16,8 @@ const FIRST_PAUSE_MS: u64 = 200;
 const LAST_PAUSE_MS: u64 = 10_000;
 
 #[derive(Debug, Default)]
-pub(crate) struct Outbox {
+/// What one worker has to record.
+pub struct Records {
     waiting: VecDeque<Vec<u8>>,
     in_flight: Vec<Vec<u8>>,
     failures: u32,
@@ -24,19 +26,28 @@ pub(crate) struct Outbox {
     singly: bool,
 }
 
-impl Outbox {
-    pub(crate) fn len(&self) -> usize {
+impl Records {
+    /// How many the store does not have yet.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.waiting.len() + self.in_flight.len()
     }
 
+    /// Whether the store has everything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Whether there is as much as a call takes.
-    pub(crate) fn is_a_batch(&self) -> bool {
+    #[must_use]
+    pub fn is_a_batch(&self) -> bool {
         self.in_flight.is_empty() && self.waiting.len() >= BATCH_EVENTS
     }
 
     /// `false`: there is no room.
     #[must_use]
-    pub(crate) fn push(&mut self, event: Vec<u8>, most: usize) -> bool {
+    pub fn push(&mut self, event: Vec<u8>, most: usize) -> bool {
         let room = self.len() < most;
         if room {
             self.waiting.push_back(event);
@@ -45,7 +56,7 @@ impl Outbox {
     }
 
     /// The body of the next call; `None`: nothing is due.
-    pub(crate) fn take_batch(&mut self, mono_ms: u64) -> Option<Vec<u8>> {
+    pub fn take_batch(&mut self, mono_ms: u64) -> Option<Vec<u8>> {
         if !self.in_flight.is_empty() || self.waiting.is_empty() || mono_ms < self.not_before_ms {
             return None;
         }
@@ -66,7 +77,7 @@ impl Outbox {
     }
 
     /// The call is over. Returns how many events the store will never take.
-    pub(crate) fn done(&mut self, outcome: &CallOutcome<'_>, mono_ms: u64, random: u32) -> usize {
+    pub fn done(&mut self, outcome: &CallOutcome<'_>, mono_ms: u64, random: u32) -> usize {
         match *outcome {
             CallOutcome::Answer {
                 status: 200..=299, ..
@@ -99,7 +110,7 @@ impl Outbox {
     }
 
     /// Forgets everything; returns how many events that was.
-    pub(crate) fn abandon(&mut self) -> usize {
+    pub fn abandon(&mut self) -> usize {
         let lost = self.len();
         *self = Self::default();
         lost

@@ -1,0 +1,169 @@
+//! The door, as the adapter sees it; what its words are as hostcalls.
+
+use std::rc::Rc;
+
+use proxy_wasm::types;
+use weir_adapter::{Effect, Filter};
+use weir_config::Problem;
+use weir_door::config::Config;
+use weir_door::metric::Metric;
+use weir_door::{Call, Door, RESULT_HEADER, Step, Verdict};
+use weir_engine::{CallOutcome, Env};
+use weir_hostcalls::{self as host, Half};
+
+use crate::stream::Stream;
+
+/// The door.
+pub(crate) struct DoorFilter(pub(crate) Door);
+
+/// What it wants done at a stream, from the root.
+pub(crate) enum Act {
+    Release(Step),
+    Pass,
+    Replace {
+        status: u16,
+        body: Vec<u8>,
+        verdict: Option<Verdict>,
+    },
+}
+
+impl Filter for DoorFilter {
+    type Config = Config;
+    type Call = Call;
+    type Metric = Metric;
+    type Act = Act;
+    type Stream = Stream;
+
+    const QUEUE: &'static str = "weir/door/";
+
+    fn parse(
+        document: &[u8],
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Config, Vec<Problem>> {
+        weir_config::parse_door(document, env)
+    }
+
+    fn greeting(config: &Config) -> String {
+        let (accounts, clients) = (config.accounts.len(), config.clients.len());
+        format!("weir: the door is open, accounts={accounts} clients={clients}")
+    }
+
+    fn new(config: Rc<Config>, env: &mut Env<'_>) -> Self {
+        Self(Door::new(config, env))
+    }
+
+    fn on_tick(&mut self, env: &mut Env<'_>) {
+        self.0.on_tick(env);
+    }
+
+    fn on_woken(&mut self, env: &mut Env<'_>) {
+        self.0.on_woken(env);
+    }
+
+    fn on_call_done(&mut self, call: Call, outcome: &CallOutcome<'_>, env: &mut Env<'_>) {
+        self.0.on_call_done(call, outcome, env);
+    }
+
+    fn abandon(&mut self) {
+        self.0.abandon();
+    }
+
+    fn is_idle(&self) -> bool {
+        self.0.is_idle()
+    }
+
+    fn poll(&mut self) -> Option<Effect<Self>> {
+        use weir_door::Effect as Wanted;
+        Some(match self.0.poll()? {
+            Wanted::Release { stream, step } => Effect::At(stream, Act::Release(step)),
+            Wanted::Pass { stream } => Effect::At(stream, Act::Pass),
+            Wanted::Replace {
+                stream,
+                status,
+                body,
+                verdict,
+            } => Effect::At(
+                stream,
+                Act::Replace {
+                    status,
+                    body,
+                    verdict,
+                },
+            ),
+            Wanted::Call { call, request } => Effect::Call(call, request),
+            Wanted::Wake => Effect::Wake,
+            Wanted::Count(metric, by) => Effect::Count(metric, by),
+            Wanted::Log { level, line } => Effect::Log(level, line),
+        })
+    }
+
+    fn act(act: Act) {
+        match act {
+            Act::Release(step) => {
+                if do_step(&step) {
+                    host::go_on(Half::Request);
+                }
+            }
+            Act::Pass => host::go_on(Half::Response),
+            Act::Replace {
+                status,
+                body,
+                verdict,
+            } => {
+                replace(status, &body);
+                say(verdict);
+                host::go_on(Half::Response);
+            }
+        }
+    }
+
+    fn metric_name(metric: Metric, config: &Config) -> String {
+        metric.name(config)
+    }
+}
+
+/// Does a step of the stream that is effective now. `true`: it goes on to WeChat.
+pub(crate) fn do_step(step: &Step) -> bool {
+    match step {
+        Step::Respond(response) => {
+            host::respond(response);
+            false
+        }
+        Step::Forward { path } => {
+            // What says who the caller is stays here, and an answer that is to be read comes as it is. The account's name
+            // is no secret: that it may not be there is no fault.
+            let hidden = host::remove_request_header("authorization")
+                && host::set_request_header("accept-encoding", "identity")
+                && host::set_request_header(":path", path);
+            let _ = host::remove_request_header("x-weir-account");
+            if !hidden {
+                host::respond(&weir_engine::Response::empty(503));
+            }
+            hidden
+        }
+        Step::Hold => false,
+    }
+}
+
+/// Says what became of a message.
+pub(crate) fn say(verdict: Option<Verdict>) {
+    if let Some(verdict) = verdict {
+        // The answer says it, too.
+        let _ = host::set_response_header(RESULT_HEADER, &verdict.header());
+    }
+}
+
+/// Puts another answer in the place of the one that is held.
+fn replace(status: u16, body: &[u8]) {
+    let length = body.len().to_string();
+    let done = host::replace_response_body(body)
+        && host::set_response_header("content-length", &length)
+        && host::set_response_header(":status", &status.to_string());
+    if !done {
+        // The old one passes: it says that the token was refused, which is true of the first try.
+        host::log(
+            types::LogLevel::Error,
+            "weir: this host lets no answer be replaced",
+        );
+    }
+}
