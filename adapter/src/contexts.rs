@@ -1,7 +1,7 @@
 //! The host's callbacks, and what it says of contexts.
 //!
 //! The SDK's dispatcher keeps a boxed context per stream, and panics on a call or a context that it does not know. So in the
-//! finished module each `weir_on_…` takes the place of the SDK's `proxy_on_…` (`cargo xtask wasm`). [`module!`] writes them;
+//! finished module each `weir_on_…` takes the place of the SDK's `proxy_on_…` (`cargo xtask wasm`). [`module!`](crate::module) writes them;
 //! what they do is here.
 //!
 //! What the host says about contexts and calls that we do not know changes nothing: it may repeat itself, or be late.
