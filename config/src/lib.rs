@@ -26,6 +26,7 @@
 )]
 
 mod door;
+mod login;
 mod node;
 mod read;
 mod rules;
@@ -39,7 +40,7 @@ use weir_engine::config::Config;
 
 pub use node::Problem;
 #[cfg(feature = "schema")]
-pub use schema::{door_schema, schema};
+pub use schema::{door_schema, login_schema, schema};
 
 use node::{Node, Problems};
 
@@ -66,6 +67,19 @@ pub fn parse_door(
 ) -> Result<weir_door::config::Config, Vec<Problem>> {
     read(document, &door::DOCUMENT, |root| {
         door::read_document(root, env)
+    })
+}
+
+/// The same for the document of the login filter.
+///
+/// # Errors
+/// Every problem there is, with its path.
+pub fn parse_login(
+    document: &[u8],
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<weir_login::config::Config, Vec<Problem>> {
+    read(document, &login::DOCUMENT, |root| {
+        login::read_document(root, env)
     })
 }
 

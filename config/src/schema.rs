@@ -23,6 +23,15 @@ pub fn door_schema() -> Value {
     )
 }
 
+/// The same for the configuration of the login filter.
+#[must_use]
+pub fn login_schema() -> Value {
+    whole(
+        &crate::login::DOCUMENT,
+        "The configuration of Weir's login filter",
+    )
+}
+
 fn whole(document: &Shape, title: &str) -> Value {
     let mut schema = of(document);
     if let Value::Object(map) = &mut schema {

@@ -1,9 +1,9 @@
 //! The door's decisions at the root's turn: calls, and what was waiting for them.
 
 use weir_engine::config::AccountId;
+use weir_engine::token_call;
 use weir_engine::tokens::{self, Fetched};
 use weir_engine::{CallOutcome, Env, HttpRequest, LogLevel, StreamId};
-use weir_protocol::api::{self, AnswerError, Class, StableTokenRequest, TokenAnswer};
 use weir_store_api::CONTENT_TYPE_BATCH;
 
 use crate::admit::Kind;
@@ -103,20 +103,8 @@ impl Door {
             return;
         }
         if tokens::access(env.shared, &account.appid, self.me, now_ms).fetch {
-            let request = StableTokenRequest {
-                appid: &account.appid,
-                secret: account.app_secret.expose(),
-                force_refresh: false,
-            };
-            let request = HttpRequest {
-                method: "POST".to_owned(),
-                path: api::STABLE_TOKEN_PATH.to_owned(),
-                content_type: Some("application/json".to_owned()),
-                body: request.encode(),
-                cluster: config.wechat_api.cluster.clone(),
-                authority: config.wechat_api.authority.clone(),
-                timeout_ms: config.wechat_api.timeout_ms,
-            };
+            let (appid, secret) = (&account.appid, &account.app_secret);
+            let request = token_call::request(&config.wechat_api, appid, secret);
             self.start(call, request);
         }
     }
@@ -126,39 +114,23 @@ impl Door {
         let Some(account) = config.account(id) else {
             return;
         };
-        let (fetched, outcome) = match outcome {
-            CallOutcome::Answer {
-                status: 200, body, ..
-            } => match TokenAnswer::parse(body) {
-                Ok(answer) => {
-                    let fetched = Fetched::Token {
-                        token: answer.access_token.into_owned(),
-                        expires_in_s: answer.expires_in,
-                    };
-                    (fetched, "ok")
-                }
-                Err(AnswerError::Malformed) => (Fetched::Failed, "failed"),
-                Err(AnswerError::Refused(error)) => {
-                    let class = error.token_call_class();
-                    let name = &account.name;
-                    self.log(
-                        LogLevel::Error,
-                        format!("weir: account={name} WeChat gives no access token: {error}"),
-                    );
-                    let label = class.name();
-                    self.count(Metric::ApiError {
-                        account: id,
-                        class: label,
-                    });
-                    if matches!(class, Class::Credentials | Class::Permission) {
-                        self.tell_why(id, error.errcode, &error.errmsg, env);
-                        (Fetched::Refused, "refused")
-                    } else {
-                        (Fetched::Failed, "failed")
-                    }
-                }
-            },
-            _ => (Fetched::Failed, "failed"),
+        let (fetched, refusal) = token_call::read(outcome);
+        if let Some(error) = refusal {
+            let name = &account.name;
+            self.log(
+                LogLevel::Error,
+                format!("weir: account={name} WeChat gives no access token: {error}"),
+            );
+            let class = error.token_call_class().name();
+            self.count(Metric::ApiError { account: id, class });
+            if matches!(fetched, Fetched::Refused) {
+                self.tell_why(id, error.errcode, &error.errmsg, env);
+            }
+        }
+        let outcome = match fetched {
+            Fetched::Token { .. } => "ok",
+            Fetched::Failed => "failed",
+            Fetched::Refused => "refused",
         };
         let mut random = [0; 4];
         env.random.fill(&mut random);

@@ -62,6 +62,7 @@ pub mod shared;
 mod tags;
 pub mod template;
 pub mod time;
+pub mod token_call;
 pub mod tokens;
 
 pub use effect::{CallRequest, Effect, LogLevel, Response};

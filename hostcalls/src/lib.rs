@@ -78,6 +78,13 @@ unsafe extern "C" {
         value: *const u8,
         value_size: usize,
     ) -> Status;
+    fn proxy_add_header_map_value(
+        map: u32,
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> Status;
     fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> Status;
     fn proxy_set_buffer_bytes(
         buffer: u32,
@@ -269,6 +276,22 @@ fn set_header(map: MapType, name: &str, value: &str) -> bool {
     status == OK
 }
 
+/// Adds a header to the response beside those of its name, while its headers are held. `false`: the host would not.
+#[must_use]
+pub fn add_response_header(name: &str, value: &str) -> bool {
+    // SAFETY: both are read during the call only.
+    let status = unsafe {
+        proxy_add_header_map_value(
+            MapType::HttpResponseHeaders as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    };
+    status == OK
+}
+
 /// Removes a header of the request, while its headers are held. `false`: the host would not.
 #[must_use]
 pub fn remove_request_header(name: &str) -> bool {
@@ -369,11 +392,19 @@ fn buffer(buffer: BufferType, max: usize) -> Result<Vec<u8>, Status> {
 /// Answers the stream that is effective now.
 pub fn respond(response: &Response) {
     let headers = header_pairs(response.content_type);
-    let body = &response.body;
+    send_response(response.status, &headers, &response.body);
+}
+
+/// The same with these headers.
+pub fn respond_with(status: u16, headers: &[(&str, &str)], body: &[u8]) {
+    send_response(status, &pairs(headers), body);
+}
+
+fn send_response(status: u16, headers: &[u8], body: &[u8]) {
     // SAFETY: all memory is read during the call only. A stream that is gone needs no answer.
     let _ = unsafe {
         proxy_send_local_response(
-            u32::from(response.status),
+            u32::from(status),
             null(),
             0,
             body.as_ptr(),

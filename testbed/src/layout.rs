@@ -56,6 +56,12 @@ impl Layout {
         self.target.join("weir-door.wasm")
     }
 
+    /// The module for logins; `cargo xtask wasm` makes it, too.
+    #[must_use]
+    pub fn login_wasm(&self) -> PathBuf {
+        self.target.join("weir-login.wasm")
+    }
+
     /// [`wasm`](Self::wasm) with a path that crashes a VM, for tests.
     #[must_use]
     pub fn wasm_with_trap(&self) -> PathBuf {

@@ -35,6 +35,8 @@ pub(crate) fn check(layout: &Layout) -> Result<()> {
                     "weir-plugin",
                     "--exclude",
                     "weir-door-plugin",
+                    "--exclude",
+                    "weir-login-plugin",
                     "--all-targets",
                 ])
                 .args(["--", "-D", "warnings"]),
@@ -59,6 +61,8 @@ pub(crate) fn check(layout: &Layout) -> Result<()> {
                     "weir-plugin",
                     "--package",
                     "weir-door-plugin",
+                    "--package",
+                    "weir-login-plugin",
                     "--target",
                     WASM_TARGET,
                 ])

@@ -62,6 +62,8 @@ pub(crate) fn test(layout: &Layout, options: &Options) -> Result<()> {
             "weir-plugin",
             "--exclude",
             "weir-door-plugin",
+            "--exclude",
+            "weir-login-plugin",
         ]);
         command
     };

@@ -1,4 +1,4 @@
-//! `target/weir.wasm` and `target/weir-door.wasm`: built, stripped to what Weir uses, and checked against what they may
+//! `target/weir.wasm`, `target/weir-door.wasm` and `target/weir-login.wasm`: built, stripped to what Weir uses, and checked against what they may
 //! ask of a host.
 //!
 //! The check is a promise to operators: [`IMPORTS`] is everything the module can do to its surroundings. A dependency
@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use walrus::{ExportItem, ImportKind, Module, ModuleConfig};
 use weir_testbed::layout::Layout;
 
-use self::interface::{CALLBACKS, DOOR, IMPORTS, PLUMBING, PUSH, Surface};
+use self::interface::{CALLBACKS, DOOR, IMPORTS, LOGIN, PLUMBING, PUSH, Surface};
 use crate::cargo::{self, WASM_TARGET};
 use crate::say;
 
@@ -25,7 +25,8 @@ const MAX_BYTES: usize = 500_000;
 /// Builds the plugins and writes the finished modules.
 pub(crate) fn build(layout: &Layout) -> Result<()> {
     build_as(layout, &PUSH, &[], &layout.wasm())?;
-    build_as(layout, &DOOR, &[], &layout.door_wasm())
+    build_as(layout, &DOOR, &[], &layout.door_wasm())?;
+    build_as(layout, &LOGIN, &[], &layout.login_wasm())
 }
 
 /// Builds the module for tests that crash VMs, and then the one to ship.

@@ -50,6 +50,22 @@ pub(super) const DOOR: Surface = Surface {
     ],
 };
 
+/// `weir-login.wasm`, which knows who the users of mini programs and pages are.
+pub(super) const LOGIN: Surface = Surface {
+    package: "weir-login-plugin",
+    profile: "door",
+    compiled: "weir_login_plugin.wasm",
+    callbacks: &[(
+        "proxy_on_response_headers",
+        "a guest gets a cookie with the application's answer",
+    )],
+    imports: &[
+        "proxy_add_header_map_value",
+        "proxy_remove_header_map_value",
+        "proxy_replace_header_map_value",
+    ],
+};
+
 /// The callbacks Weir uses, each with its reason. A host calls whatever is exported: each callback that does nothing
 /// would still cost a crossing from the host into the VM at every push, so all others are dropped from the module.
 pub(super) const CALLBACKS: &[(&str, &str)] = &[
