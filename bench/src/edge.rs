@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use weir_testbed::bootstrap::{Bootstrap, DOOR_LISTENER, FILTER, STORE, WECHAT_API};
+use weir_testbed::bootstrap::{Bootstrap, DOOR_LISTENER, FILTER, LISTENER, STORE, WECHAT_API};
 use weir_testbed::envoy::{Binary, Envoy, Options};
 use weir_testbed::layout::Layout;
 use weir_testbed::process::Process;
@@ -167,7 +167,7 @@ impl<'l> Ground<'l> {
 
     fn bootstrap(&self, store: SocketAddr) -> Result<Bootstrap> {
         let mut bootstrap = Bootstrap::read(&self.layout.envoy_yaml())?;
-        bootstrap.without_door()?;
+        bootstrap.only_listeners(&[LISTENER])?;
         bootstrap
             .bind_to_any_loopback_port()?
             .without_access_log()?

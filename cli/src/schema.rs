@@ -22,6 +22,8 @@ enum Of {
     Config,
     /// The configuration of the API door
     Door,
+    /// The configuration of the login filter
+    Login,
     /// The events that the store gets: one object, with a schema for each type of event
     #[command(after_long_help = EVENTS_HELP)]
     Events {
@@ -59,6 +61,7 @@ pub fn run(args: &SchemaArgs) -> anyhow::Result<Outcome> {
     match &args.of {
         Of::Config => print(&weir_config::schema())?,
         Of::Door => print(&weir_config::door_schema())?,
+        Of::Login => print(&weir_config::login_schema())?,
         Of::Events { list: true, .. } => {
             for schema in schemas() {
                 outln!("{}", schema.kind)?;

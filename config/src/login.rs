@@ -63,8 +63,8 @@ static STRANGERS: Shape = Shape::Choice(&["log_in", "guests"]);
 
 static SESSIONS: Shape = Shape::Object {
     fields: fields![
-        "key_env" Required, &shapes::VARIABLE, "Name of the environment variable with the key that seals sessions: 64 hexadecimal digits, by `openssl rand -hex 32`. The same on all nodes.";
-        "previous_key_env" Optional, &shapes::VARIABLE, "The same for the key before it, while it is being replaced.";
+        "seal_key_env" Required, &shapes::VARIABLE, "Name of the environment variable with the key that seals sessions: 64 hexadecimal digits, by `openssl rand -hex 32`. The same on all nodes.";
+        "previous_seal_key_env" Optional, &shapes::VARIABLE, "The same for the key before it, while it is being replaced.";
         "lasts_s" Or(604_800), &Shape::Whole { min: 60, max: 31_536_000 }, "How long a session lasts, seconds. It cannot be taken back before, but by replacing the key.";
         "secure" OrText("https_only"), &SECURE, "Whether browsers send the cookies over https alone, or anyhow: for trials on one machine.";
     ],
@@ -252,9 +252,9 @@ fn read_pages(nodes: &Node<'_>, accounts: &[Account]) -> Vec<Page> {
 
 fn read_sessions(node: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> Option<Sessions> {
     let key = |name| secret(node, name, env, Key::from_hex, "64 hexadecimal digits");
-    let previous_key = key("previous_key_env");
+    let previous_key = key("previous_seal_key_env");
     Some(Sessions {
-        key: key("key_env")?,
+        key: key("seal_key_env")?,
         previous_key,
         lasts_s: node.number(SESSIONS.fields(), "lasts_s"),
         secure: node.text(SESSIONS.fields(), "secure") != Some("anyhow"),

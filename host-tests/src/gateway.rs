@@ -62,6 +62,12 @@ pub trait Gateway: Sized + Send + Sync + 'static {
     /// It runs without the door.
     fn door_address(&self) -> Result<SocketAddr>;
 
+    /// Where browsers and mini programs come.
+    ///
+    /// # Errors
+    /// It runs without the site.
+    fn web_address(&self) -> Result<SocketAddr>;
+
     /// The sum of Weir's counters and gauges whose names start with `prefix`, say `weir.dedup_hits.`. What
     /// happened a moment ago may not be in it yet.
     ///

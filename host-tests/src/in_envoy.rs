@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::Value;
 use tokio::task::block_in_place;
-use weir_testbed::bootstrap::{DOOR_LISTENER, FilterFile};
+use weir_testbed::bootstrap::{DOOR_LISTENER, FilterFile, WEB_LISTENER};
 use weir_testbed::envoy::{self, Envoy, Options};
 use weir_testbed::process::wait_until;
 
@@ -87,6 +87,10 @@ impl Gateway for InEnvoy {
 
     fn door_address(&self) -> Result<SocketAddr> {
         self.envoy.listener(DOOR_LISTENER)
+    }
+
+    fn web_address(&self) -> Result<SocketAddr> {
+        self.envoy.listener(WEB_LISTENER)
     }
 
     fn metric(&self, prefix: &str) -> Result<u64> {

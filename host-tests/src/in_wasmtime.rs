@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use tokio::task::block_in_place;
 use weir_host::{Faults, Host, Level, Listen, Options, Source};
-use weir_testbed::bootstrap::{Bootstrap, DOOR_LISTENER, LISTENER};
+use weir_testbed::bootstrap::{Bootstrap, DOOR_LISTENER, LISTENER, WEB_LISTENER};
 
 use crate::gateway::{Gateway, Setup, Update, Vms, WORKERS};
 
@@ -72,6 +72,11 @@ impl Gateway for InWasmtime {
     fn door_address(&self) -> Result<SocketAddr> {
         let address = self.host.addr(DOOR_LISTENER);
         address.context("the host runs without the door")
+    }
+
+    fn web_address(&self) -> Result<SocketAddr> {
+        let address = self.host.addr(WEB_LISTENER);
+        address.context("the host runs without the site")
     }
 
     fn metric(&self, prefix: &str) -> Result<u64> {

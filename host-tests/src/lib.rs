@@ -24,4 +24,4 @@ mod world;
 pub use gateway::{Gateway, Setup, Update, Vms, WORKERS};
 pub use in_envoy::InEnvoy;
 pub use in_wasmtime::InWasmtime;
-pub use world::{Plan, SHOP_KEY, World, eventually, somebody};
+pub use world::{Plan, SEAL_KEY, SHOP_KEY, World, eventually, somebody};

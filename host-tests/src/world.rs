@@ -14,7 +14,9 @@ use weir_sim::http::{self, Request, Target};
 use weir_sim::wechat::{Mode, ids};
 use weir_sim::{Account, Sender};
 use weir_store_api::read::{Message, Page, UserDetail};
-use weir_testbed::bootstrap::{APP, Bootstrap, STORE, WECHAT_API};
+use weir_testbed::bootstrap::{
+    APP, Bootstrap, DOOR_LISTENER, LISTENER, STORE, WEB_LISTENER, WECHAT_API,
+};
 use weir_testbed::layout::Layout;
 use weir_testbed::programs::Store;
 
@@ -24,6 +26,8 @@ use crate::gateway::{Gateway, Setup};
 const LIMIT: Duration = Duration::from_secs(30);
 /// What the client `shop` of `envoy.yaml` shows at the door.
 pub const SHOP_KEY: &str = "canary-key-of-the-shop";
+/// What seals sessions.
+pub const SEAL_KEY: &str = "ca0a12ca0a12ca0a12ca0a12ca0a12ca0a12ca0a12ca0a12ca0a12ca0a12ca0a";
 /// Between two looks.
 const STEP: Duration = Duration::from_millis(20);
 
@@ -32,7 +36,7 @@ type Change = Box<dyn FnOnce(&mut Bootstrap) -> Result<()> + Send>;
 /// What a scenario wants of its world, where that differs from the repository's `envoy.yaml`.
 pub struct Plan {
     mode: Mode,
-    door: bool,
+    listeners: Vec<&'static str>,
     changes: Vec<Change>,
 }
 
@@ -40,7 +44,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             mode: Mode::Encrypted,
-            door: false,
+            listeners: vec![LISTENER],
             changes: Vec::new(),
         }
     }
@@ -54,12 +58,20 @@ impl Plan {
         self
     }
 
-    /// With the API door; `change` edits its configuration. Only Envoy has it.
+    /// With the API door; `change` edits its configuration.
     #[must_use]
     pub fn door(mut self, change: impl FnOnce(&mut Value) + Send + 'static) -> Self {
-        self.door = true;
+        self.listeners.push(DOOR_LISTENER);
         let module = Layout::of_this_checkout().door_wasm();
         self.bootstrap(move |bootstrap| bootstrap.door(&module, change).map(drop))
+    }
+
+    /// With the site, and logins before it; `change` edits their configuration.
+    #[must_use]
+    pub fn web(mut self, change: impl FnOnce(&mut Value) + Send + 'static) -> Self {
+        self.listeners.push(WEB_LISTENER);
+        let module = Layout::of_this_checkout().login_wasm();
+        self.bootstrap(move |bootstrap| bootstrap.login(&module, change).map(drop))
     }
 
     /// Edits the plugin's configuration.
@@ -108,9 +120,7 @@ impl<G: Gateway> World<G> {
             .unwrap_or("gateway");
         let dir = layout.scratch("host-tests", &format!("{kind}-{name}"))?;
         let mut bootstrap = Bootstrap::read(&layout.envoy_yaml())?;
-        if !plan.door {
-            bootstrap.without_door()?;
-        }
+        bootstrap.only_listeners(&plan.listeners)?;
         let account = account_of(&mut bootstrap, plan.mode)?;
 
         let ca = dir.join("ca.pem");
@@ -146,6 +156,7 @@ impl<G: Gateway> World<G> {
             ("WEIR_DEMO_AES_KEY", &account.encoding_aes_key),
             ("WEIR_DEMO_APP_SECRET", &account.secret),
             ("WEIR_SHOP_KEY", &SHOP_KEY.to_owned()),
+            ("WEIR_SEAL_KEY", &SEAL_KEY.to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value.clone()))
         .to_vec();

@@ -524,7 +524,9 @@ impl Ask {
 }
 
 fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
-    let mut query = form_urlencoded::Serializer::new(format!("{path}?"));
+    let begun = format!("{path}?");
+    let length = begun.len();
+    let mut query = form_urlencoded::Serializer::for_suffix(begun, length);
     query.extend_pairs(parameters);
     query.finish()
 }

@@ -22,6 +22,10 @@ pub const LISTENER: &str = "weir_push";
 pub const DOOR_FILTER: &str = "weir_door";
 /// The listener that takes API calls of applications.
 pub const DOOR_LISTENER: &str = "weir_api";
+/// The wasm filter of logins.
+pub const LOGIN_FILTER: &str = "weir_login";
+/// The listener that takes browsers and mini programs.
+pub const WEB_LISTENER: &str = "weir_web";
 /// The cluster of the store.
 pub const STORE: &str = "weir_store";
 /// The cluster of the application that rules forward pushes to.
@@ -136,13 +140,15 @@ impl Bootstrap {
         Ok(self)
     }
 
-    /// Leaves the API door out.
+    /// Leaves out all other listeners.
     ///
     /// # Errors
     /// There are no listeners.
-    pub fn without_door(&mut self) -> Result<&mut Self> {
+    pub fn only_listeners(&mut self, names: &[&str]) -> Result<&mut Self> {
         let listeners = self.array_mut("/static_resources/listeners")?;
-        listeners.retain(|listener| name_of(listener).is_none_or(|name| name != DOOR_LISTENER));
+        let stays =
+            |listener: &Value| name_of(listener).is_some_and(|n| names.contains(&n.as_str()));
+        listeners.retain(stays);
         Ok(self)
     }
 
@@ -152,8 +158,8 @@ impl Bootstrap {
     /// # Errors
     /// The door is not in the document.
     pub fn only_door(&mut self, with_filter: bool) -> Result<&mut Self> {
+        self.only_listeners(&[DOOR_LISTENER])?;
         let listeners = self.array_mut("/static_resources/listeners")?;
-        listeners.retain(|listener| name_of(listener).is_some_and(|name| name == DOOR_LISTENER));
         let manager = named(listeners, DOOR_LISTENER)?
             .pointer_mut("/filter_chains/0/filters/0/typed_config")
             .context("the door has no connection manager")?;
@@ -178,17 +184,31 @@ impl Bootstrap {
     /// # Errors
     /// The door is not in the document, or its configuration is not JSON.
     pub fn door(&mut self, file: &Path, change: impl FnOnce(&mut Value)) -> Result<&mut Self> {
-        let listener = named(
-            self.array_mut("/static_resources/listeners")?,
-            DOOR_LISTENER,
-        )?;
-        let filters = listener
+        self.module(DOOR_LISTENER, DOOR_FILTER, file, change)
+    }
+
+    /// The same for logins.
+    ///
+    /// # Errors
+    /// They are not in the document, or their configuration is not JSON.
+    pub fn login(&mut self, file: &Path, change: impl FnOnce(&mut Value)) -> Result<&mut Self> {
+        self.module(WEB_LISTENER, LOGIN_FILTER, file, change)
+    }
+
+    fn module(
+        &mut self,
+        listener: &str,
+        filter: &str,
+        file: &Path,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<&mut Self> {
+        let filters = named(self.array_mut("/static_resources/listeners")?, listener)?
             .pointer_mut("/filter_chains/0/filters/0/typed_config/http_filters")
             .and_then(Value::as_array_mut)
-            .context("the door has no filters")?;
-        let filter = named(filters, DOOR_FILTER)?
+            .with_context(|| format!("{listener} has no filters"))?;
+        let filter = named(filters, filter)?
             .get_mut("typed_config")
-            .context("the door's filter has no configuration")?;
+            .with_context(|| format!("{filter} has no configuration"))?;
         set_wasm_file(filter, file)?;
         edit_plugin(filter, change)?;
         Ok(self)
@@ -446,6 +466,7 @@ mod tests {
             .and_then(|b| b.trusted_ca(WECHAT_API, Path::new("/some/ca.pem")))
             .and_then(|b| b.wasm_file(Path::new("/some/weir.wasm")))
             .and_then(|b| b.door(Path::new("/some/door.wasm"), |_| {}))
+            .and_then(|b| b.login(Path::new("/some/login.wasm"), |_| {}))
             .and_then(|b| b.plugin(|plugin| plugin["accounts"][0]["mode"] = "plain".into()))
             .and_then(|b| b.pass_environment(["WEIR_DEMO_TOKEN", "ANOTHER"]))
             .expect("all parts are there");
@@ -454,11 +475,13 @@ mod tests {
             "\"0.0.0.0\"",
             "port_value\":10000",
             "port_value\":10001",
+            "port_value\":10002",
             "port_value\":9901",
             "port_value\":8090",
             "ca-certificates.crt",
             "target/weir.wasm",
             "target/weir-door.wasm",
+            "target/weir-login.wasm",
         ] {
             assert!(!text.contains(absent), "{absent} should have been replaced");
         }

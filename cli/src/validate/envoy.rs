@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::plugin::{self, Variables};
+use super::plugin::{self, Module, Variables};
 use crate::environment::Environment;
 use crate::finding::Finding;
 use crate::source::{Embedded, Node, Source, json};
@@ -138,7 +138,7 @@ impl<'a> Filter<'a> {
         let checked = plugin::check(&document.to_json(), &document, &variables);
         inner.extend(checked.findings);
         inner.extend(self.check_clusters(&document));
-        if !plugin::is_door(&document) {
+        if Module::of(&document) == Module::Pushes {
             self.check_buffer(&document);
         }
         for mut finding in inner {

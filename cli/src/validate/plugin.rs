@@ -52,6 +52,8 @@ impl<'a> Variables<'a> {
         } else if field == "key_env" {
             // No two clients of the door may have the same.
             format!("the-made-up-value-of-{variable}")
+        } else if field.contains("seal_key") {
+            "0123456789abcdef".repeat(4)
         } else {
             "abcdefghijklmnopqrstuvwx01234567".to_owned()
         };
@@ -131,10 +133,11 @@ pub(super) fn check(json: &Json, document: &Node, variables: &Variables<'_>) -> 
         .collect();
     let bytes = json.to_string();
     let env = |name: &str| variables.lookup(name);
-    let problems = if is_door(document) {
-        weir_config::parse_door(bytes.as_bytes(), &env).err()
-    } else {
-        weir_config::parse(bytes.as_bytes(), &env).err()
+    let bytes = bytes.as_bytes();
+    let problems = match Module::of(document) {
+        Module::Pushes => weir_config::parse(bytes, &env).err(),
+        Module::Door => weir_config::parse_door(bytes, &env).err(),
+        Module::Login => weir_config::parse_login(bytes, &env).err(),
     };
     if let Some(problems) = problems {
         let missing = variables.missing.borrow();
@@ -176,21 +179,43 @@ fn finding(problem: &Problem, document: &Node, missing: &HashSet<String>) -> Fin
     }
 }
 
-/// Whether it is the configuration of the API door: that alone has clients.
-pub(super) fn is_door(document: &Node) -> bool {
-    document.get("clients").is_some()
+/// Whose configuration it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Module {
+    /// `weir.wasm`.
+    Pushes,
+    /// `weir-door.wasm`: that alone has clients.
+    Door,
+    /// `weir-login.wasm`: that alone has sessions.
+    Login,
+}
+
+impl Module {
+    pub(super) fn of(document: &Node) -> Self {
+        if document.get("clients").is_some() {
+            Self::Door
+        } else if document.get("sessions").is_some() {
+            Self::Login
+        } else {
+            Self::Pushes
+        }
+    }
 }
 
 fn summary(document: &Node) -> String {
-    let accounts = document.get("accounts").map_or(&[][..], Node::items);
-    if is_door(document) {
-        let clients = document.get("clients").map_or(&[][..], Node::items);
-        let (accounts, clients) = (accounts.len(), clients.len());
-        return format!(
-            "the API door: {}, {}",
-            count(accounts, "account"),
-            count(clients, "client")
-        );
+    let items = |name| document.get(name).map_or(&[][..], Node::items);
+    let accounts = items("accounts");
+    let number = accounts.len();
+    match Module::of(document) {
+        Module::Door => {
+            let clients = count(items("clients").len(), "client");
+            return format!("the API door: {}, {clients}", count(number, "account"));
+        }
+        Module::Login => {
+            let pages = count(items("pages").len(), "page");
+            return format!("logins: {}, {pages}", count(number, "account"));
+        }
+        Module::Pushes => {}
     }
     let rules = accounts
         .iter()

@@ -1,7 +1,7 @@
 //! Documents that the reader takes are valid, and what the tables forbid is forbidden by both.
 
 use serde_json::{Value, json};
-use weir_config::{Problem, door_schema, parse, parse_door, schema};
+use weir_config::{Problem, door_schema, login_schema, parse, parse_door, parse_login, schema};
 
 use crate::judge::is_valid;
 
@@ -12,7 +12,7 @@ struct Subject {
     is_taken: fn(&Value) -> bool,
 }
 
-fn subjects() -> [Subject; 2] {
+fn subjects() -> [Subject; 3] {
     [
         Subject {
             document: pushes(),
@@ -23,6 +23,11 @@ fn subjects() -> [Subject; 2] {
             document: door(),
             schema: door_schema(),
             is_taken: |document| judge(document, |text| parse_door(text, &env).map(drop)),
+        },
+        Subject {
+            document: login(),
+            schema: login_schema(),
+            is_taken: |document| judge(document, |text| parse_login(text, &env).map(drop)),
         },
     ]
 }
@@ -40,6 +45,22 @@ fn door() -> Value {
         "linter": "refuse",
         "quotas": [{"path": "/cgi-bin/user/get", "per_day": 500, "reserve": 50}],
         "limits": {"replay_max_bytes": 0, "wait_ms": 100, "held_max": 1, "stand_in_s": 600, "outbox_max_events": 1},
+    })
+}
+
+fn login() -> Value {
+    json!({
+        "accounts": [
+            {"name": "mini", "appid": "wxfedcba9876543210", "app_secret_env": "SECRET", "path": "/login/mini", "hand_out": "cookie"},
+            {"name": "demo", "appid": "wx0123456789abcdef", "app_secret_env": "SECRET"},
+        ],
+        "pages": [{"prefix": "/shop/", "account": "demo", "scope": "snsapi_userinfo", "strangers": "guests"}],
+        "sessions": {"seal_key_env": "SEAL", "previous_seal_key_env": "SEAL", "lasts_s": 60, "secure": "anyhow"},
+        "public_url": "https://shop.example.com",
+        "callback_path": "/weir/login",
+        "wechat_api": {"cluster": "api", "authority": "api.weixin.qq.com", "timeout_ms": 100},
+        "store": {"cluster": "store", "authority": "weir-store", "timeout_ms": 100, "path": "/v1/events"},
+        "limits": {"max_body_bytes": 256, "wait_ms": 100, "held_max": 1, "outbox_max_events": 1},
     })
 }
 
@@ -79,6 +100,7 @@ fn env(name: &str) -> Option<String> {
         "KEY" => "eSd7q1YbuOdflnt5Jhd3HlPAIO255XcyPzFrdbLQqHB",
         "SECRET" => "the app secret",
         "CLIENT" => "a key of the shop",
+        "SEAL" => "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
         _ => return None,
     };
     Some(value.to_owned())

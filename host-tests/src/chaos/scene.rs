@@ -13,7 +13,7 @@ use weir_sim::wechat::{Mode, ids};
 use weir_sim::{Outcome, Push, Sender, SendingClock, UserSees};
 use weir_store::testing::{TestDatabase, TestPostgres};
 use weir_store_api::read::{Message, Page};
-use weir_testbed::bootstrap::{Bootstrap, STORE, WECHAT_API};
+use weir_testbed::bootstrap::{Bootstrap, LISTENER, STORE, WECHAT_API};
 use weir_testbed::envoy;
 use weir_testbed::layout::Layout;
 
@@ -82,7 +82,7 @@ impl Scene {
         };
 
         let mut bootstrap = Bootstrap::read(&layout.envoy_yaml())?;
-        bootstrap.without_door()?;
+        bootstrap.only_listeners(&[LISTENER])?;
         let account = crate::world::account_of(&mut bootstrap, Mode::Encrypted)?;
         let ca = dir.join("ca.pem");
         let tls = Some(TlsOptions {

@@ -38,8 +38,9 @@ fn the_shipped_configuration_is_understood_to_its_last_field() {
         .iter()
         .map(|l| l.name.as_str())
         .collect();
-    assert_eq!(names, ["weir_push", "weir_api"]);
-    for (listener, module) in loaded.config.listeners.iter().zip(["weir", "weir-door"]) {
+    assert_eq!(names, ["weir_push", "weir_api", "weir_web"]);
+    let modules = ["weir", "weir-door", "weir-login"];
+    for (listener, module) in loaded.config.listeners.iter().zip(modules) {
         let filter = &listener.manager.filters[0].wasm;
         let code = format!("/base/target/{module}.wasm");
         assert_eq!(filter.vm.code, PathBuf::from(code));

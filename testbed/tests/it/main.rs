@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use weir_testbed::bootstrap::{Bootstrap, FilterFile};
+use weir_testbed::bootstrap::{Bootstrap, FilterFile, LISTENER};
 use weir_testbed::envoy::{self, Binary, Envoy, Options};
 use weir_testbed::layout::Layout;
 use weir_testbed::process::{Process, wait_until};
@@ -37,7 +37,9 @@ impl World {
         let module = dir.join("empty.wasm");
         fs::write(&module, EMPTY_MODULE)?;
         let mut bootstrap = Bootstrap::read(&layout.envoy_yaml())?;
-        bootstrap.without_door()?.bind_to_any_loopback_port()?;
+        bootstrap
+            .only_listeners(&[LISTENER])?
+            .bind_to_any_loopback_port()?;
         bootstrap.wasm_file(&module)?;
         // No name is looked up beyond this machine.
         bootstrap.endpoint("wechat_api", ([127, 0, 0, 1], 9).into())?;
@@ -61,7 +63,7 @@ fn envoy_accepts_the_shipped_configuration_without_a_warning() -> Result<()> {
     // As it is in the repository, but for the modules: relative to the working directory, as the file says.
     let target = world.dir.join("target");
     fs::create_dir(&target)?;
-    for module in ["weir.wasm", "weir-door.wasm"] {
+    for module in ["weir.wasm", "weir-door.wasm", "weir-login.wasm"] {
         fs::write(target.join(module), EMPTY_MODULE)?;
     }
     Envoy::validate(

@@ -96,6 +96,7 @@ impl Parts {
             preferred(STORE_PORT),
         )?;
         bootstrap
+            .only_listeners(&[LISTENER, DOOR_LISTENER])?
             .admin(preferred(ADMIN_PORT))?
             .listener(LISTENER, preferred(PUSH_PORT))?
             .listener(DOOR_LISTENER, preferred(DOOR_PORT))?

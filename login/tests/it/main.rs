@@ -1,0 +1,5 @@
+//! The filter's decisions, with a WeChat that is asked by hand and a clock that is moved by hand.
+
+mod mini;
+mod web;
+mod world;
