@@ -11,6 +11,7 @@
 //! | `read`   | from the document to what it means |
 //! | `rules`  | the same for the rules |
 //! | `door`   | the document of the API door: its tables, and what it means |
+//! | `login`  | the document of the login filter, likewise |
 //! | `schema` | the tables as a JSON Schema (feature `schema`) |
 //!
 //! This is a crate of its own because it runs once: the plugin has it compiled for size, and the engine for speed.
