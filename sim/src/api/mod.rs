@@ -18,11 +18,13 @@
 //! | `GET /cgi-bin/ticket/getticket` | `jsapi` and `wx_card`: the same with what is left of its life |
 //! | `POST /cgi-bin/clear_quota`, `…/openapi/quota/get` | quotas |
 //! | `GET /cgi-bin/getcallbackip`, `…/get_api_domain_ip` | addresses |
+//! | `GET /sns/jscode2session` | who logged in to a mini program: codes are good once and for five minutes |
+//! | `POST /wxa/business/getuserphonenumber` | the number behind a code of the phone button |
 //!
 //! As WeChat does, every error is a 200 with `errcode` and `errmsg`.
 //!
 //! Bounds: the ledger keeps the last [`ledger::MAX_SENDS`] sends, an account its last [`tokens::MAX_REMEMBERED`] tokens
-//! and [`media::MAX_KEPT`] media, a request body is at most [`server::MAX_BODY_BYTES`]. Nothing here writes a log: secrets and tokens travel in these calls.
+//! and [`media::MAX_KEPT`] media, [`login::MAX_CODES`] codes of each kind, a request body is at most [`server::MAX_BODY_BYTES`]. Nothing here writes a log: secrets and tokens travel in these calls.
 
 mod calls;
 mod client;
@@ -30,6 +32,7 @@ pub mod control;
 mod error;
 pub mod faults;
 pub mod ledger;
+pub mod login;
 pub mod media;
 mod quotas;
 pub mod sends;
@@ -47,6 +50,7 @@ pub use control::TokenAction;
 pub use error::ApiError;
 pub use faults::{FaultRule, Then};
 pub use ledger::Ledger;
+pub use login::Phone;
 pub use quotas::Limit;
 pub use server::{Options, Server, TlsOptions};
 pub use tokens::Kind;

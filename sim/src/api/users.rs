@@ -125,6 +125,14 @@ impl Users {
         self.entry(openid).profile = profile;
     }
 
+    pub(super) fn set_unionid(&mut self, openid: &str, unionid: &str) {
+        self.entry(openid).profile.unionid = Some(unionid.to_owned());
+    }
+
+    pub(super) fn unionid(&self, openid: &str) -> Option<&str> {
+        self.by_openid.get(openid)?.profile.unionid.as_deref()
+    }
+
     pub(super) fn follow(&mut self, now_ms: i64, openid: &str, follow: Follow) {
         let user = self.entry(openid);
         user.follows = true;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::calls::{self, Answer, Call};
 use super::faults::{FaultRule, Faults, Then};
 use super::ledger::{Calls, Ledger, Sent};
+use super::login::Logins;
 use super::media::{Content, MadeUp, Media, Medium};
 use super::quotas::{Limit, Quotas};
 use super::sends::{Recipients, Sends, Total};
@@ -43,6 +44,7 @@ pub(super) struct AccountState {
     pub(super) sends: Sends,
     pub(super) media: Media,
     pub(super) tickets: Tickets,
+    pub(super) logins: Logins,
     /// The body of `menu/create`.
     pub(super) menu: Option<Value>,
     pub(super) tags: BTreeMap<i64, String>,
@@ -65,6 +67,7 @@ impl World {
                 sends: Sends::default(),
                 media: Media::default(),
                 tickets: Tickets::default(),
+                logins: Logins::default(),
                 menu: None,
                 tags: BTreeMap::from([(2, "星标组".to_owned())]),
                 ip_whitelist: None,
@@ -373,7 +376,7 @@ impl World {
             .or_default() += 1;
     }
 
-    fn with<T>(
+    pub(super) fn with<T>(
         &self,
         account: &str,
         act: impl FnOnce(i64, &mut AccountState) -> T,

@@ -5,6 +5,7 @@
 pub mod account;
 pub mod cipher;
 pub mod ids;
+pub mod open_data;
 pub mod signature;
 
 pub use account::{Account, Format, Mode};

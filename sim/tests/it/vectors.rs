@@ -1,8 +1,10 @@
 //! Signing and encryption against data made by others. See `tests/vectors/README.md`.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use weir_sim::wechat::cipher::{self, Undecryptable};
-use weir_sim::wechat::{AesKey, signature};
+use weir_sim::wechat::{AesKey, open_data, signature};
 
 fn load(text: &str) -> Value {
     serde_json::from_str(text).expect("the vectors are JSON")
@@ -134,6 +136,40 @@ fn keys_with_trailing_bits_decode_and_what_is_no_key_does_not() {
             AesKey::parse(text(vector, "encodingAESKey")).is_err(),
             "{}",
             vector["id"]
+        );
+    }
+}
+
+#[test]
+fn open_data_is_sealed_as_others_seal_it_and_raw_data_signed_as_others_sign_it() {
+    let file = load(include_str!("../vectors/miniprogram_data.json"));
+    for vector in list(&file, "encrypted_data") {
+        let iv = STANDARD.decode(text(vector, "iv")).unwrap();
+        let sealed = open_data::seal(
+            text(vector, "session_key"),
+            &iv.try_into().unwrap(),
+            text(vector, "plaintext").as_bytes(),
+        );
+        assert_eq!(
+            sealed.as_deref(),
+            Ok(text(vector, "encrypted_data")),
+            "{}",
+            vector["id"]
+        );
+    }
+    for vector in list(&file, "raw_data_signature") {
+        let signature = open_data::signature(text(vector, "raw_data"), text(vector, "session_key"));
+        assert_eq!(
+            signature == text(vector, "signature"),
+            vector["valid"] == true,
+            "{}",
+            vector["id"]
+        );
+    }
+    for no_key in ["abc", "", "AAAAAAAAAAAAAAAAAAAAAAA="] {
+        assert_eq!(
+            open_data::seal(no_key, &[0; 16], b"{}"),
+            Err(open_data::BadSessionKey)
         );
     }
 }

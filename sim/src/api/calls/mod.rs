@@ -2,6 +2,7 @@
 
 mod account;
 mod data;
+mod login;
 mod media;
 mod messages;
 mod tokens;
@@ -104,7 +105,7 @@ impl Call {
 
 /// What a path needs: a method, and whether an access token goes with it.
 enum Door {
-    /// Tokens are fetched with appid and secret.
+    /// Tokens are fetched, and codes redeemed, with appid and secret.
     Secret(
         Method,
         fn(&mut State, i64, &Call) -> Result<Value, ApiError>,
@@ -156,6 +157,8 @@ fn door(path: &str) -> Option<Door> {
         "/cgi-bin/getcallbackip" | "/cgi-bin/get_api_domain_ip" => {
             Door::Token(Get, account::addresses)
         }
+        "/sns/jscode2session" => Door::Secret(Get, login::jscode2session),
+        "/wxa/business/getuserphonenumber" => Door::Token(Post, login::getuserphonenumber),
         _ => return None,
     })
 }

@@ -7,7 +7,7 @@ use crate::api::tokens::Grant;
 use crate::api::world::{AccountState, State};
 
 pub(super) fn token(state: &mut State, now_ms: i64, call: &Call) -> Result<Value, ApiError> {
-    let account = authenticate(
+    let account = client(
         state,
         call,
         [
@@ -22,7 +22,7 @@ pub(super) fn token(state: &mut State, now_ms: i64, call: &Call) -> Result<Value
 
 pub(super) fn stable_token(state: &mut State, now_ms: i64, call: &Call) -> Result<Value, ApiError> {
     let body = call.json()?;
-    let account = authenticate(
+    let account = client(
         state,
         call,
         [
@@ -40,8 +40,8 @@ pub(super) fn stable_token(state: &mut State, now_ms: i64, call: &Call) -> Resul
         .map_err(|_| 45009.into())
 }
 
-/// The account of `[grant_type, appid, secret]`, if its secret is right and the caller's address allowed.
-fn authenticate<'a>(
+/// The account of `[grant_type, appid, secret]`.
+fn client<'a>(
     state: &'a mut State,
     call: &Call,
     [grant_type, appid, secret]: [Option<&str>; 3],
@@ -49,8 +49,16 @@ fn authenticate<'a>(
     if grant_type != Some("client_credential") {
         return Err(40002.into());
     }
-    let appid = appid.ok_or(41002)?;
-    let secret = secret.ok_or(41004)?;
+    authenticate(state, call, appid.ok_or(41002)?, secret.ok_or(41004)?)
+}
+
+/// The account of that appid, if its secret is right and the caller's address allowed.
+pub(super) fn authenticate<'a>(
+    state: &'a mut State,
+    call: &Call,
+    appid: &str,
+    secret: &str,
+) -> Result<&'a mut AccountState, ApiError> {
     let account = state
         .accounts
         .iter_mut()
