@@ -20,8 +20,10 @@
 //! | `GET /cgi-bin/getcallbackip`, `…/get_api_domain_ip` | addresses |
 //! | `GET /sns/jscode2session` | who logged in to a mini program: codes are good once and for five minutes |
 //! | `POST /wxa/business/getuserphonenumber` | the number behind a code of the phone button |
+//! | `GET /sns/oauth2/access_token`, `…/refresh_token` | who came back from `open.weixin.qq.com`, and the user's own tokens |
+//! | `GET /sns/userinfo`, `GET /sns/auth` | what the user agreed to |
 //!
-//! As WeChat does, every error is a 200 with `errcode` and `errmsg`.
+//! As WeChat does, every error is a 200 with `errcode` and `errmsg`. Answers under `/sns/` are JSON that is called `text/plain`.
 //!
 //! Bounds: the ledger keeps the last [`ledger::MAX_SENDS`] sends, an account its last [`tokens::MAX_REMEMBERED`] tokens
 //! and [`media::MAX_KEPT`] media, [`login::MAX_CODES`] codes of each kind, a request body is at most [`server::MAX_BODY_BYTES`]. Nothing here writes a log: secrets and tokens travel in these calls.
@@ -50,7 +52,7 @@ pub use control::TokenAction;
 pub use error::ApiError;
 pub use faults::{FaultRule, Then};
 pub use ledger::Ledger;
-pub use login::Phone;
+pub use login::{NotAuthorised, Phone};
 pub use quotas::Limit;
 pub use server::{Options, Server, TlsOptions};
 pub use tokens::Kind;

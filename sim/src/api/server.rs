@@ -232,13 +232,14 @@ async fn answer(
     match then {
         Then::Answer => {
             return Ok(match carry_out() {
-                Answer::Json(value) => json(value.to_string()),
+                Answer::Json(value) => json(path, value.to_string()),
                 Answer::Medium(medium) => stream::response(medium),
             });
         }
         Then::Errcode(errcode) => {
             world.enter_fault(path, Some(errcode));
             return Ok(json(
+                path,
                 ApiError::from(errcode)
                     .body(world.clock().now_s())
                     .to_string(),
@@ -249,7 +250,7 @@ async fn answer(
     }
     match then {
         Then::Status(code) => Ok(status(code)),
-        Then::Body(text) => Ok(json(text)),
+        Then::Body(text) => Ok(json(path, text)),
         Then::Hang => match std::future::pending::<Infallible>().await {},
         Then::Reset | Then::ResetAfter | Then::Answer | Then::Errcode(_) => Err(Reset),
     }
@@ -264,9 +265,13 @@ fn note_strange_headers(world: &World, headers: &hyper::HeaderMap) {
     }
 }
 
-fn json(text: String) -> Response {
+fn json(path: &str, text: String) -> Response {
     let mut response = Response::new(Streamed::from(Bytes::from(text)));
-    let value = hyper::header::HeaderValue::from_static("application/json; encoding=utf-8");
+    let value = hyper::header::HeaderValue::from_static(if path.starts_with("/sns/") {
+        "text/plain"
+    } else {
+        "application/json; encoding=utf-8"
+    });
     response
         .headers_mut()
         .insert(hyper::header::CONTENT_TYPE, value);

@@ -129,8 +129,13 @@ impl Users {
         self.entry(openid).profile.unionid = Some(unionid.to_owned());
     }
 
+    /// Of somebody this account has met.
+    pub(super) fn profile(&self, openid: &str) -> Option<&Profile> {
+        self.by_openid.get(openid).map(|user| &user.profile)
+    }
+
     pub(super) fn unionid(&self, openid: &str) -> Option<&str> {
-        self.by_openid.get(openid)?.profile.unionid.as_deref()
+        self.profile(openid)?.unionid.as_deref()
     }
 
     pub(super) fn follow(&mut self, now_ms: i64, openid: &str, follow: Follow) {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::calls::{self, Answer, Call};
 use super::faults::{FaultRule, Faults, Then};
 use super::ledger::{Calls, Ledger, Sent};
-use super::login::Logins;
+use super::login::{Logins, OAuth};
 use super::media::{Content, MadeUp, Media, Medium};
 use super::quotas::{Limit, Quotas};
 use super::sends::{Recipients, Sends, Total};
@@ -45,6 +45,7 @@ pub(super) struct AccountState {
     pub(super) media: Media,
     pub(super) tickets: Tickets,
     pub(super) logins: Logins,
+    pub(super) oauth: OAuth,
     /// The body of `menu/create`.
     pub(super) menu: Option<Value>,
     pub(super) tags: BTreeMap<i64, String>,
@@ -68,6 +69,7 @@ impl World {
                 media: Media::default(),
                 tickets: Tickets::default(),
                 logins: Logins::default(),
+                oauth: OAuth::default(),
                 menu: None,
                 tags: BTreeMap::from([(2, "星标组".to_owned())]),
                 ip_whitelist: None,
@@ -381,15 +383,27 @@ impl World {
         account: &str,
         act: impl FnOnce(i64, &mut AccountState) -> T,
     ) -> Result<T, NoSuchAccount> {
+        self.with_first(|state| state.account.name == account, act)
+            .ok_or_else(|| NoSuchAccount(account.to_owned()))
+    }
+
+    pub(super) fn with_appid<T>(
+        &self,
+        appid: &str,
+        act: impl FnOnce(i64, &mut AccountState) -> T,
+    ) -> Option<T> {
+        self.with_first(|state| state.account.appid == appid, act)
+    }
+
+    fn with_first<T>(
+        &self,
+        is_it: impl Fn(&AccountState) -> bool,
+        act: impl FnOnce(i64, &mut AccountState) -> T,
+    ) -> Option<T> {
         let now_ms = self.clock.now_ms();
         let mut state = self.lock();
-        let found = state
-            .accounts
-            .iter_mut()
-            .find(|state| state.account.name == account);
-        found
-            .map(|state| act(now_ms, state))
-            .ok_or_else(|| NoSuchAccount(account.to_owned()))
+        let found = state.accounts.iter_mut().find(|state| is_it(state))?;
+        Some(act(now_ms, found))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -5,6 +5,7 @@ mod data;
 mod login;
 mod media;
 mod messages;
+mod oauth;
 mod tokens;
 mod users;
 
@@ -103,10 +104,11 @@ impl Call {
     }
 }
 
-/// What a path needs: a method, and whether an access token goes with it.
+/// What a path needs: a method, and whether an access token of the account goes with it.
 enum Door {
-    /// Tokens are fetched, and codes redeemed, with appid and secret.
-    Secret(
+    /// Tokens are fetched, and codes exchanged, with appid and secret; what a user agreed to is asked for with the user's own
+    /// token. The call looks to that.
+    Own(
         Method,
         fn(&mut State, i64, &Call) -> Result<Value, ApiError>,
     ),
@@ -135,8 +137,8 @@ impl Caller<'_> {
 fn door(path: &str) -> Option<Door> {
     use Method::{Get, Post};
     Some(match path {
-        "/cgi-bin/token" => Door::Secret(Get, tokens::token),
-        "/cgi-bin/stable_token" => Door::Secret(Post, tokens::stable_token),
+        "/cgi-bin/token" => Door::Own(Get, tokens::token),
+        "/cgi-bin/stable_token" => Door::Own(Post, tokens::stable_token),
         "/cgi-bin/user/info" => Door::Token(Get, users::info),
         "/cgi-bin/user/info/batchget" => Door::Token(Post, users::batchget),
         "/cgi-bin/user/get" => Door::Token(Get, users::get),
@@ -157,7 +159,11 @@ fn door(path: &str) -> Option<Door> {
         "/cgi-bin/getcallbackip" | "/cgi-bin/get_api_domain_ip" => {
             Door::Token(Get, account::addresses)
         }
-        "/sns/jscode2session" => Door::Secret(Get, login::jscode2session),
+        "/sns/jscode2session" => Door::Own(Get, login::jscode2session),
+        "/sns/oauth2/access_token" => Door::Own(Get, oauth::access_token),
+        "/sns/oauth2/refresh_token" => Door::Own(Get, oauth::refresh_token),
+        "/sns/userinfo" => Door::Own(Get, oauth::userinfo),
+        "/sns/auth" => Door::Own(Get, oauth::auth),
         "/wxa/business/getuserphonenumber" => Door::Token(Post, login::getuserphonenumber),
         _ => return None,
     })
@@ -169,7 +175,7 @@ pub(super) fn exists(path: &str) -> bool {
 
 pub(super) fn answer(state: &mut State, now_ms: i64, call: &Call) -> Result<Answer, ApiError> {
     match door(&call.path).ok_or(40066)? {
-        Door::Secret(method, handle) => {
+        Door::Own(method, handle) => {
             require(method, call)?;
             handle(state, now_ms, call).map(Answer::Json)
         }

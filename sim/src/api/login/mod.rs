@@ -2,24 +2,31 @@
 //! `open.weixin.qq.com`.
 //!
 //! Nobody here need follow. Bounds: an account's last [`MAX_CODES`] codes of each kind are remembered; a session is kept for every
-//! openid that ever logged in.
+//! openid that ever logged in, the tokens of an account's last [`MAX_GRANTS`] web logins.
 //!
-//! Source: WeChat's pages on 小程序登录, 手机号快速验证 and 开放数据校验与解密.
+//! Source: WeChat's pages on 小程序登录, 手机号快速验证, 开放数据校验与解密 and 网页授权.
 
+mod authorize;
 mod codes;
 mod mini;
+mod oauth;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use authorize::Authorize;
+pub use authorize::NotAuthorised;
+pub(super) use authorize::Scope;
 pub(super) use codes::CodeFault;
 pub use codes::{CODE_LIFETIME_MS, MAX_CODES};
 pub(super) use mini::Logins;
 pub use mini::{Phone, SESSION_IDLE_MS};
+pub use oauth::{ACCESS_LIFETIME_MS, MAX_GRANTS, REFRESH_LIFETIME_MS};
+pub(super) use oauth::{Grant, OAuth, Visitor};
 
 use super::world::{NoSuchAccount, World};
-use crate::wechat::open_data;
+use crate::wechat::{ids, open_data};
 
 /// What a mini program's client does.
 impl World {
@@ -132,6 +139,42 @@ impl World {
     /// [`NoSuchAccount`].
     pub fn mark_risky(&self, account: &str, openid: &str) -> Result<(), NoSuchAccount> {
         self.with(account, |_, state| state.logins.mark_risky(openid))
+    }
+}
+
+/// What `open.weixin.qq.com` does with a browser that is sent there.
+impl World {
+    /// The user agrees to what the address asks for: where their browser goes next, with a `code` (good once and for five minutes)
+    /// and the `state`, which is empty if there was none. Which account it is, the address says.
+    ///
+    /// # Errors
+    /// [`NotAuthorised`]: WeChat would show an error page.
+    pub fn authorize(&self, url: &str, openid: &str) -> Result<String, NotAuthorised> {
+        self.visit(url, openid.to_owned(), false)
+    }
+
+    /// As [`authorize`](Self::authorize), for somebody who looks at a snapshot of the page: `is_snapshotuser`, and an openid that
+    /// was made up for this visit.
+    ///
+    /// # Errors
+    /// [`NotAuthorised`].
+    pub fn authorize_snapshot(&self, url: &str) -> Result<String, NotAuthorised> {
+        self.visit(url, ids::openid(), true)
+    }
+
+    fn visit(&self, url: &str, openid: String, is_snapshot: bool) -> Result<String, NotAuthorised> {
+        let asked = Authorize::parse(url)?;
+        let visitor = Visitor {
+            openid,
+            scope: asked.scope,
+            is_snapshot,
+        };
+        let code = self
+            .with_appid(&asked.appid, |now_ms, state| {
+                state.oauth.code(now_ms, visitor)
+            })
+            .ok_or(NotAuthorised::AppId)?;
+        Ok(asked.back(&code))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod account;
 mod login;
+mod oauth;
 mod sends;
 mod tokens;
 mod transport;
