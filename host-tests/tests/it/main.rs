@@ -12,6 +12,7 @@ mod flood;
 mod follow;
 mod forward;
 mod host_faults;
+mod login;
 mod outage;
 mod refusals;
 mod rules;
@@ -86,6 +87,11 @@ scenarios! {
         a_days_calls_that_are_used_up_are_not_asked_for_again,
         mistakes_are_refused_before_wechat_sees_them_where_that_is_wanted,
         eight_callers_meet_an_invalidated_token_and_none_sees_it;
+    login:
+        a_mini_program_logs_in_and_the_application_knows_who_asks,
+        a_phone_number_is_asked_for_and_kept_though_the_token_dies,
+        a_browser_goes_to_wechat_and_comes_back_known,
+        a_guest_stays_the_same_guest;
     updates:
         a_new_configuration_takes_over_under_load_and_no_push_is_dropped,
         a_configuration_with_a_mistake_is_rejected_and_the_old_one_serves_on;
