@@ -48,14 +48,28 @@ pub fn update<T>(
     key: &str,
     mut change: impl FnMut(&mut Vec<u8>) -> (T, Write),
 ) -> Option<T> {
+    let mut report = None;
+    // One copy of the rounds for all that is changed: a caller has only its change.
+    rounds(shared, key, &mut |value| {
+        let (last, write) = change(value);
+        report = Some(last);
+        write
+    })?;
+    report
+}
+
+fn rounds(
+    shared: &dyn SharedData,
+    key: &str,
+    change: &mut dyn FnMut(&mut Vec<u8>) -> Write,
+) -> Option<()> {
     for _ in 0..MAX_ROUNDS {
         let (mut value, cas) = shared.get(key)?;
-        let (report, write) = change(&mut value);
-        match write {
-            Write::No => return Some(report),
+        match change(&mut value) {
+            Write::No => return Some(()),
             Write::Yes => match shared.set(key, &value, Some(cas)) {
-                Ok(()) => return Some(report),
-                Err(SetError::Conflict) if planted(Bug::ConflictIgnored) => return Some(report),
+                Ok(()) => return Some(()),
+                Err(SetError::Conflict) if planted(Bug::ConflictIgnored) => return Some(()),
                 Err(SetError::Conflict) => {}
                 Err(SetError::Refused) => return None,
             },
