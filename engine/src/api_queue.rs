@@ -117,12 +117,10 @@ impl<J> ApiQueue<J> {
         &self.token
     }
 
-    /// Forgets everything; returns how many jobs that was.
-    pub(crate) fn abandon(&mut self) -> u64 {
-        let given_up = self.len() as u64;
-        self.waiting.clear();
-        self.in_flight.clear();
-        given_up
+    /// Gives a job away, one in flight too.
+    pub(crate) fn give(&mut self) -> Option<J> {
+        let tried = self.in_flight.pop().or_else(|| self.waiting.pop_front())?;
+        Some(tried.job)
     }
 
     /// The call is over. Returns how many jobs are given up.

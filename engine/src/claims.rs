@@ -301,7 +301,7 @@ impl Claims {
         print: Fingerprint,
         again: bool,
     ) -> Option<bool> {
-        self.own(shared, print, |slot| {
+        self.own(shared, print, self.me, |slot| {
             let free = match slot.state {
                 State::InFlight => true,
                 State::Calling => again,
@@ -345,13 +345,18 @@ impl Claims {
         ours.then_some(watched.unwrap_or(false))
     }
 
-    /// Takes a reply that nobody got, to send it; from now on attempts get nothing. `false`: somebody got it. `None`: that
-    /// could not be recorded, so an attempt may still get it.
-    pub fn send(&self, shared: &dyn SharedData, print: Fingerprint) -> Option<bool> {
+    /// Takes a reply that nobody got, to send it; from now on attempts get nothing. `owner`: whoever had it said, perhaps an
+    /// engine that left it to us. `false`: somebody got it. `None`: that could not be recorded, so an attempt may still get it.
+    pub fn send(
+        &self,
+        shared: &dyn SharedData,
+        print: Fingerprint,
+        owner: OwnerId,
+    ) -> Option<bool> {
         if planted(Bug::SendWithoutSwap) {
             return Some(true);
         }
-        self.own(shared, print, |slot| {
+        self.own(shared, print, owner, |slot| {
             // Calling: that it is ready could not be recorded.
             let free = matches!(slot.state, State::Ready | State::Calling);
             if free {
@@ -361,12 +366,13 @@ impl Claims {
         })
     }
 
-    /// Changes a slot that is ours; `false` when it is another's, or `change` says so, `true` also when there is none.
+    /// Changes a slot that is `owner`'s; `false` when it is another's, or `change` says so, `true` also when there is none.
     /// `None`: it could not be written.
     fn own(
         &self,
         shared: &dyn SharedData,
         print: Fingerprint,
+        owner: OwnerId,
         mut change: impl FnMut(&mut Slot) -> bool,
     ) -> Option<bool> {
         self.change(shared, print, |bucket| {
@@ -374,7 +380,7 @@ impl Claims {
                 return (true, Write::No);
             };
             let mut seen = Slot::read(slot);
-            if seen.owner != Some(self.me) || !change(&mut seen) {
+            if seen.owner != Some(owner) || !change(&mut seen) {
                 return (false, Write::No);
             }
             seen.write(slot);

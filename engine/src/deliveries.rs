@@ -207,7 +207,7 @@ impl Engine {
         }
     }
 
-    fn want_profile(&mut self, follower: Follower, env: &Env<'_>) {
+    pub(crate) fn want_profile(&mut self, follower: Follower, env: &Env<'_>) {
         let account = follower.account;
         let queued: usize = self.profiles.iter().map(|profiles| profiles.len()).sum();
         if queued >= self.config.limits.profiles_max_queued {

@@ -7,14 +7,15 @@ use weir_protocol::api;
 
 use crate::api_queue::ApiQueue;
 use crate::claims::Claims;
-use crate::config::{AccountId, Ack, Config};
+use crate::config::{Ack, Config};
 use crate::effect::{Effect, LogLevel};
 use crate::exchange::{Alarm, Exchanges};
 use crate::forward::Forwards;
+use crate::handover;
 use crate::input::{Call, CallOutcome, Input, StreamId};
 use crate::journal::Journal;
 use crate::late::LateReplies;
-use crate::metric::{Loss, Metric, Outcome, Status, Target};
+use crate::metric::{Metric, Outcome, Status, Target};
 use crate::outbox::{Follower, Outbox};
 use crate::owners::{self, Mailbox, OwnerId};
 use crate::planted::{Bug, planted};
@@ -103,6 +104,9 @@ impl Engine {
         shared::create(env.shared, NODE_KEY, &env.random::<8>());
         let node = (env.shared.get(NODE_KEY)).and_then(|(name, _)| Some(*name.first_chunk()?));
         owners::prepare(env.shared);
+        // Whoever is replaced must know of a successor before its first tick. How to wake it is told then.
+        owners::sign(env.shared, me, None, env.now.mono_ms);
+        shared::create(env.shared, handover::KEY, &[]);
         let limits = &config.limits;
         let claims = Claims::prepare(
             env.shared,
@@ -183,27 +187,15 @@ impl Engine {
                 // As good as a wake-up, and there is another one to come if that got lost.
                 self.woken = false;
                 self.sign(env);
+                self.take_left(env);
                 self.look_beside(env);
                 self.on_alarms(env);
                 self.start_calls(env);
                 self.show_gauges();
                 self.write_journal(env.now);
             }
-            Input::Abandon => {
-                let replies = self.exchanges.abandon() + self.lates.abandon();
-                let count = (self.outbox.abandon() + replies) as u64;
-                self.calls.clear();
-                self.give_up_queues();
-                if count > 0 && !planted(Bug::AbandonNotCounted) {
-                    self.count(Metric::Lost {
-                        reason: Loss::Abandoned,
-                        count,
-                    });
-                    self.log(
-                        LogLevel::Error,
-                        format!("weir: lost with what was replaced, events and replies: {count}"),
-                    );
-                }
+            Input::HandOver => {
+                self.hand_over(env);
                 self.show_gauges();
             }
         }
@@ -224,6 +216,13 @@ impl Engine {
             && self.lates.len() == 0
             && self.profiles.iter().all(|profiles| profiles.len() == 0)
             && self.tags.iter().all(|tags| tags.len() == 0)
+    }
+
+    /// How many events and replies it has: so many are left to others, or counted as lost, when it [hands
+    /// over](Input::HandOver).
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        self.outbox.len() + self.exchanges.forwards() + self.lates.len()
     }
 
     pub(crate) fn want(&mut self, effect: Effect) {
@@ -367,23 +366,6 @@ impl Engine {
                 kind: parked.kind,
                 outcome: Outcome::Unanswered,
             });
-        }
-    }
-
-    /// Profiles and tags that nobody will ask for and give now.
-    fn give_up_queues(&mut self) {
-        let profiles = self.profiles.iter_mut().map(ApiQueue::abandon);
-        let tags = self.tags.iter_mut().map(ApiQueue::abandon);
-        let given_up: Vec<_> = (0..).map(AccountId).zip(profiles.zip(tags)).collect();
-        for (account, (profiles, tags)) in given_up {
-            if profiles > 0 {
-                let count = profiles;
-                self.count(Metric::ProfilesGivenUp { account, count });
-            }
-            if tags > 0 {
-                let count = tags;
-                self.count(Metric::TagsGivenUp { account, count });
-            }
         }
     }
 

@@ -25,17 +25,23 @@ pub(crate) struct EventId {
     hex: [u8; 40],
 }
 
-impl EventId {
-    /// The id of a push, from the account and what tells its pushes apart.
-    pub(crate) fn of(identity: &[u8]) -> Self {
+impl From<[u8; 20]> for EventId {
+    fn from(digest: [u8; 20]) -> Self {
         const DIGITS: [u8; 16] = *b"0123456789abcdef";
-        let digest: [u8; 20] = Sha1::digest(identity).into();
         let mut hex = [b'0'; 40];
         let nibbles = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
         for (to, nibble) in hex.iter_mut().zip(nibbles) {
             *to = DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
         }
         Self { digest, hex }
+    }
+}
+
+impl EventId {
+    /// The id of a push, from the account and what tells its pushes apart.
+    pub(crate) fn of(identity: &[u8]) -> Self {
+        let digest: [u8; 20] = Sha1::digest(identity).into();
+        digest.into()
     }
 
     /// 128 bits of the digest.

@@ -483,6 +483,7 @@ impl Engine {
             push.openid().to_owned(),
             forward.push.claimant.clone(),
             reply,
+            self.me,
         );
         let awaited = self
             .exchanges

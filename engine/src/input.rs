@@ -37,8 +37,9 @@ pub enum Input<'a> {
     Woken,
     /// The root's timer: at least every [`TICK_MS`](crate::TICK_MS).
     Tick,
-    /// The host will not wait any longer: what is not in the store by now is lost, and counted. Nothing comes after it.
-    Abandon,
+    /// The host will not wait any longer: what others of the process can go on with is left to them, the rest is lost, and
+    /// counted. Nothing comes after it.
+    HandOver,
 }
 
 /// A complete request.

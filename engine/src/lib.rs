@@ -43,6 +43,7 @@ mod event;
 mod exchange;
 pub mod fold;
 mod forward;
+pub mod handover;
 mod input;
 mod journal;
 mod late;

@@ -234,13 +234,15 @@ impl Outbox {
         }
     }
 
-    /// Forgets everything; returns how many events that was.
-    pub(crate) fn abandon(&mut self) -> usize {
-        let lost = self.len();
-        self.waiting.clear();
-        self.in_flight.clear();
-        self.bytes = 0;
-        lost
+    /// Gives the oldest event away, one in flight too.
+    pub(crate) fn give(&mut self) -> Option<Event> {
+        let event = if self.in_flight.is_empty() {
+            self.waiting.pop_front()?
+        } else {
+            self.in_flight.remove(0)
+        };
+        self.bytes -= event.json.len();
+        Some(event)
     }
 
     /// How many calls in a row have failed.

@@ -1,11 +1,14 @@
 //! Which workers are alive, so that work claimed by a dead one can be taken over.
 //!
 //! Every engine has a random id and signs a table in shared data once a second. A claim names its
-//! owner; when the owner has not signed for [`DEAD_AFTER_MS`], the claim is anybody's. One small write
+//! owner; when the owner has not signed for [`DEAD_AFTER_MS`], the claim is anybody's. Two small writes
 //! per worker and second, instead of a lease to renew for each push in flight. A row also says how to wake the engine.
 //!
+//! The second table says the same of those who go on with what an engine leaves behind (`handover`): a module of another
+//! version may live beside this one, and know nothing of that.
+//!
 //! # Bounds
-//! [`MAX_OWNERS`] rows of 16 bytes. With more live engines than rows, the surplus ones look dead to the
+//! [`MAX_OWNERS`] rows of 16 bytes, twice. With more live engines than rows, the surplus ones look dead to the
 //! others, and a copy of their work may be done twice; the store's unique key still keeps one.
 
 use crate::planted::{Bug, planted};
@@ -20,6 +23,8 @@ pub const DEAD_AFTER_MS: u64 = 3_000;
 
 /// The size of a row is part of it: a table of other rows must not be read as this one.
 const KEY: &str = "weir/owners/16";
+/// Those who go on with what others leave, the same way. The layout of that is part of it, too.
+const HEIRS_KEY: &str = "weir/heirs/16/1";
 const ROW: usize = 16;
 
 /// What the host wakes an engine by; none where it cannot.
@@ -46,27 +51,52 @@ impl OwnerId {
     }
 }
 
-/// Creates the table. Call while configuring.
+/// Creates the tables. Call while configuring.
 pub(crate) fn prepare(shared: &dyn SharedData) {
     shared::create(shared, KEY, &[]);
+    shared::create(shared, HEIRS_KEY, &[]);
 }
 
 /// Signs for `me`, and drops rows of the dead.
 pub(crate) fn sign(shared: &dyn SharedData, me: OwnerId, mailbox: Option<Mailbox>, mono_ms: u64) {
     // Not recorded means: looks dead, see the module header.
-    let _ = shared::update(shared, KEY, |table| {
+    for key in [KEY, HEIRS_KEY] {
+        let _ = write(shared, key, me, mono_ms, Some(mailbox));
+    }
+}
+
+/// Says that `me` is no more. Returns whether nobody is there who goes on with what it leaves.
+pub(crate) fn sign_off(shared: &dyn SharedData, me: OwnerId, mono_ms: u64) -> bool {
+    // Not recorded means: looks alive for a while.
+    let _ = write(shared, KEY, me, mono_ms, None);
+    let heirs = write(shared, HEIRS_KEY, me, mono_ms, None);
+    // An absent table has nobody in it.
+    heirs.unwrap_or_else(|| shared.get(HEIRS_KEY).is_none())
+}
+
+/// Renews the row of `me`, or drops it, and drops those of the dead. Returns whether the table is empty then.
+fn write(
+    shared: &dyn SharedData,
+    key: &str,
+    me: OwnerId,
+    mono_ms: u64,
+    row: Option<Option<Mailbox>>,
+) -> Option<bool> {
+    shared::update(shared, key, |table| {
         let mut next = Vec::with_capacity(table.len() + ROW);
         for (id, seen, mailbox) in rows(table) {
             if id != me && mono_ms.saturating_sub(seen) < DEAD_AFTER_MS {
                 write_row(&mut next, id, seen, mailbox);
             }
         }
-        if next.len() < MAX_OWNERS * ROW {
+        if let Some(mailbox) = row
+            && next.len() < MAX_OWNERS * ROW
+        {
             write_row(&mut next, me, mono_ms, mailbox);
         }
         *table = next;
-        ((), Write::Yes)
-    });
+        (table.is_empty(), Write::Yes)
+    })
 }
 
 /// Whether `owner` signed lately.

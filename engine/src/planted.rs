@@ -78,6 +78,14 @@ bugs! {
     GoneNotCounted = "gone-not-counted",
     /// The gauge of held streams does not come down to nothing.
     GaugeDrift = "gauge-drift",
+    /// Nobody takes what was left behind.
+    LeftBehindForgotten = "left-behind-forgotten",
+    /// Profiles and tags among it are.
+    WishesLeftForgotten = "wishes-left-forgotten",
+    /// Who takes a late reply takes itself for the owner of its push.
+    HeirIsOwner = "heir-is-owner",
+    /// A reply that is being sent is left to others, who send it again.
+    SendingHandedOver = "sending-handed-over",
     /// Abandoned events are not counted.
     AbandonNotCounted = "abandon-not-counted",
     /// What is turned away at the last attempt is not counted.

@@ -579,23 +579,24 @@ impl Engine {
         let Role::Beside(event) = &exchange.role else {
             return;
         };
-        let json = match self.exchanges.forward(print) {
-            Some(forward) => {
-                let account = self.config.account(exchange.account);
-                account.and_then(|account| forward.event(account, event::Ask::default()))
-            }
-            None => Some(event.json.clone()),
-        };
+        let json = (self.unclaimed(print)).unwrap_or_else(|| event.json.clone());
         let has_room = !exchange.kept
             && !planted(Bug::LastAttemptNotKept)
             && self.outbox.has_room(&self.config.limits);
-        if let (Some(json), true) = (json, has_room) {
+        if has_room {
             let then = Then::default();
             self.outbox.push(Event { json, then }, env.now.mono_ms);
             if let Some(exchange) = self.exchanges.get_mut(print) {
                 exchange.kept = true;
             }
         }
+    }
+
+    /// The event of a push that waits for an application, without a claim.
+    pub(crate) fn unclaimed(&self, print: Fingerprint) -> Option<Vec<u8>> {
+        let account = (self.config).account(self.exchanges.get(print)?.account)?;
+        let forward = self.exchanges.forward(print)?;
+        forward.event(account, event::Ask::default())
     }
 
     fn respond(

@@ -11,7 +11,8 @@
 //! and to none when an attempt got the reply elsewhere. A send whose outcome is not known is not repeated.
 //!
 //! # Bounds
-//! They count towards `forwards_max`. The queue is this worker's memory: a crash loses it, the reply is in the store.
+//! They count towards `forwards_max`. The queue is this worker's memory: a crash loses it, the reply is in the store; what
+//! is replaced leaves it to others (`handover`).
 
 use std::collections::BTreeSet;
 
@@ -28,6 +29,7 @@ use crate::fold::FoldMap;
 use crate::input::{Call, CallOutcome};
 use crate::metric::{LateOutcome, Metric};
 use crate::outbox::{Event, FollowUp, Then};
+use crate::owners::OwnerId;
 use crate::planted::{Bug, planted};
 use crate::tokens;
 
@@ -36,7 +38,7 @@ const MAX_TRIES: u32 = 5;
 /// Until there is an access token, or room.
 const LOOK_AGAIN_MS: u64 = 200;
 /// How long a send may wait for those.
-const GIVE_UP_MS: u64 = 60_000;
+pub(crate) const GIVE_UP_MS: u64 = 60_000;
 const BACKOFF: Backoff = Backoff {
     first_ms: 200,
     most_ms: 5_000,
@@ -44,13 +46,17 @@ const BACKOFF: Backoff = Backoff {
 
 /// A reply that nobody got yet.
 pub(crate) struct Late {
-    account: AccountId,
-    appid: String,
-    push: EventId,
-    openid: String,
-    claimant: String,
-    reply: Reply<'static>,
-    stage: Stage,
+    pub(crate) account: AccountId,
+    pub(crate) appid: String,
+    pub(crate) push: EventId,
+    pub(crate) openid: String,
+    pub(crate) claimant: String,
+    pub(crate) reply: Reply<'static>,
+    /// Whose the push's slot is: ours, or of the engine that left it to us.
+    pub(crate) owner: OwnerId,
+    pub(crate) stage: Stage,
+    /// When to begin.
+    pub(crate) due_ms: u64,
     tries: u32,
     /// The access token of the call in flight.
     token: String,
@@ -58,7 +64,7 @@ pub(crate) struct Late {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(crate) enum Stage {
     /// An attempt may take it.
     Waiting,
     /// No attempt can have it.
@@ -76,6 +82,7 @@ impl Late {
         openid: String,
         claimant: String,
         reply: Reply<'static>,
+        owner: OwnerId,
     ) -> Self {
         Self {
             account,
@@ -84,7 +91,9 @@ impl Late {
             openid,
             claimant,
             reply,
+            owner,
             stage: Stage::Waiting,
+            due_ms: 0,
             tries: 0,
             token: String::new(),
             give_up_ms: u64::MAX,
@@ -104,9 +113,18 @@ impl Lates {
         self.by_print.len()
     }
 
-    pub(crate) fn abandon(&mut self) -> usize {
-        self.due.clear();
-        std::mem::take(&mut self.by_print).len()
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Late> {
+        self.by_print.values()
+    }
+
+    pub(crate) fn has(&self, print: Fingerprint) -> bool {
+        self.by_print.contains_key(&print)
+    }
+
+    /// Does something about a reply when it is due.
+    pub(crate) fn insert(&mut self, print: Fingerprint, late: Late) {
+        self.due.insert((late.due_ms, print));
+        self.by_print.insert(print, late);
     }
 }
 
@@ -119,12 +137,11 @@ impl Engine {
         wait_ms: Option<u64>,
         env: &Env<'_>,
     ) {
-        let due_ms = env.now.mono_ms + wait_ms.unwrap_or(0);
+        late.due_ms = env.now.mono_ms + wait_ms.unwrap_or(0);
         if wait_ms.is_none() {
             late.stage = Stage::Free;
         }
-        self.lates.by_print.insert(print, late);
-        self.lates.due.insert((due_ms, print));
+        self.lates.insert(print, late);
     }
 
     /// Does what is due. Only from the root.
@@ -151,7 +168,7 @@ impl Engine {
             return;
         };
         if late.stage == Stage::Waiting {
-            match self.claims.send(env.shared, print) {
+            match self.claims.send(env.shared, print, late.owner) {
                 Some(true) => {}
                 Some(false) => {
                     self.lates.by_print.remove(&print);

@@ -10,7 +10,7 @@ use crate::contexts;
 use crate::worker::{Scope, Worker};
 use weir_hostcalls::{self as host, Environment, Queue};
 
-/// How long a replaced configuration may take to deliver what it still holds. Then the rest is lost, and counted.
+/// How long a replaced configuration may take to deliver what it still holds. Then the rest is for others.
 const DRAIN_MS: u64 = 60_000;
 
 thread_local! {
@@ -40,13 +40,13 @@ impl Root {
         worker.handle(Scope::Root, input);
         if let Some(since_ms) = self.draining_since_ms {
             let late = host::mono_ms().saturating_sub(since_ms) > DRAIN_MS;
-            if late {
-                worker.abandon();
-            }
-            // Not heard, it is said again at the next turn.
-            if (late || worker.is_idle()) && host::done() {
-                self.draining_since_ms = None;
-                contexts::end(self.id);
+            if late || worker.is_idle() {
+                worker.hand_over();
+                // Not heard, it is said again at the next turn.
+                if host::done() {
+                    self.draining_since_ms = None;
+                    contexts::end(self.id);
+                }
             }
         }
     }
@@ -80,13 +80,10 @@ impl Root {
     }
 
     /// Whether this root may go now. Envoy ends a VM that has no other root with its last stream, whatever is said here
-    /// (it has loaded a new module, or the filter is gone): what is left then is lost, and counted.
+    /// (it has loaded a new module, or the filter is gone): what is left then is for others.
     pub(crate) fn on_done(&mut self, vm_stays: bool) -> bool {
         if !vm_stays && let Some(worker) = &self.worker {
-            worker.tell();
-            if !worker.is_idle() {
-                worker.abandon();
-            }
+            worker.hand_over();
             return true;
         }
         let idle = self.worker.as_ref().is_none_or(|worker| {

@@ -163,9 +163,9 @@ impl Worker {
         self.handle(Scope::Root, Input::Woken);
     }
 
-    /// Gives up what is left; it is counted as lost.
-    pub(crate) fn abandon(&self) {
-        self.handle(Scope::Root, Input::Abandon);
+    /// Leaves what is left to the other workers; what they cannot go on with is counted as lost.
+    pub(crate) fn hand_over(&self) {
+        self.handle(Scope::Root, Input::HandOver);
     }
 
     /// Takes all wake-ups out of the queue: one call of the root serves them all.

@@ -30,6 +30,7 @@ use crate::app::{self, App};
 use crate::faults::{Fault, Faults};
 use crate::node::{Manners, Meter, Node, Slot};
 use crate::plan::{PATIENCE_MS, Plan};
+use crate::shared::Left;
 use crate::store::Store;
 use crate::wechat::{Fate, Home, Progress, Request, opened};
 use crate::world::Scope;
@@ -73,6 +74,8 @@ pub struct Tally {
     pub stored: u64,
     /// Engines that died with what they knew.
     pub deaths: u64,
+    /// Engines that ended and left all they had to others.
+    pub handovers: u64,
     /// Threads that stood still.
     pub stalls: u64,
     /// Effects of the API whose answers were lost.
@@ -90,6 +93,7 @@ impl Tally {
         self.heard += other.heard;
         self.stored += other.stored;
         self.deaths += other.deaths;
+        self.handovers += other.handovers;
         self.stalls += other.stalls;
         self.api_answers_lost += other.api_answers_lost;
         self.lost_with_worker += other.lost_with_worker;
@@ -478,7 +482,14 @@ impl<'p> Checks<'p> {
     }
 
     /// An engine has taken an input and done all it wants.
-    pub(crate) fn after_input(&mut self, slot: &Slot, before: &Meter, scope: Scope, what: What) {
+    pub(crate) fn after_input(
+        &mut self,
+        slot: &Slot,
+        before: &Meter,
+        scope: Scope,
+        what: What,
+        left: (Left, Left),
+    ) {
         let (name, meter, limits) = (slot.name, &slot.meter, self.plan.limits);
         self.must(slot.held.len() <= limits.parked, "bounds", || {
             format!("{name} holds {} streams", slot.held.len())
@@ -489,17 +500,14 @@ impl<'p> Checks<'p> {
             "losses-are-counted",
             || format!("{name} counts other rejections than the store made"),
         );
-        let abandoned = u64::try_from(before.outbox_events).unwrap_or(0);
-        let late = u64::try_from(before.forwards).unwrap_or(0);
         let counted = meter.abandoned - before.abandoned;
-        // The gauge of forwards has the late replies in it, which are lost too, and those that nobody waits for.
-        let expected = if what == What::Abandon {
-            abandoned..=abandoned + late
-        } else {
-            0..=0
+        // What it had is lost, or left to others; and who finds that there are none loses what was left before, too.
+        let holds = match what {
+            What::HandOver { had } => counted + left.1.counts == had + left.0.counts,
+            _ => counted == 0,
         };
-        self.must(expected.contains(&counted), "losses-are-counted", || {
-            format!("{name} counts other abandoned events than it had")
+        self.must(holds, "losses-are-counted", || {
+            format!("{name}: {what:?}, and counts {counted} as lost, {left:?} being left")
         });
         if scope != Scope::Root || what == What::Woken {
             return;
@@ -507,7 +515,7 @@ impl<'p> Checks<'p> {
         // The gauges are shown at the root's turns.
         let held = match what {
             // It is no more, and its streams are the host's to end.
-            What::Abandon => 0,
+            What::HandOver { .. } => 0,
             _ => slot.held.len(),
         };
         self.must(meter.parked == held as i64, "bounds", || {
@@ -526,7 +534,7 @@ impl<'p> Checks<'p> {
         });
         let shown = (meter.outbox_events, meter.outbox_bytes, meter.forwards);
         self.must(
-            what != What::Abandon || shown == (0, 0, 0),
+            !matches!(what, What::HandOver { .. }) || shown == (0, 0, 0),
             "bounds",
             || format!("{name} is no more and shows {shown:?}"),
         );
@@ -544,6 +552,11 @@ impl<'p> Checks<'p> {
         self.must(app.strangers == 0, "app-once", || {
             "an application was asked about something that is no push".to_owned()
         });
+        for (number, node) in nodes.iter().enumerate() {
+            self.must(node.shared.left().bytes == 0, "every-wait-ends", || {
+                format!("nobody has taken what was left at node {number}")
+            });
+        }
         for slot in engines {
             let name = slot.name;
             if let Some(engine) = &slot.engine {
@@ -626,7 +639,10 @@ impl<'p> Checks<'p> {
             .faults
             .has_any(&[Fault::Copies, Fault::Reordering, Fault::Stalls]);
         let in_vain = homes().any(|home| home.counted_lost > 0 && !home.taken_since);
-        let excused = by_copies || unrecorded > 0 || touched_by_death;
+        // What was left is somebody's, and who gets the next attempt does not know.
+        let was_left = |engine: &usize| engines[*engine].was_left();
+        let was_left = homes().any(|home| home.handled_by.iter().any(was_left));
+        let excused = by_copies || unrecorded > 0 || touched_by_death || was_left;
         self.must(
             excused || !(stored && in_vain),
             "losses-are-counted",
@@ -640,6 +656,8 @@ impl<'p> Checks<'p> {
             + unrecorded
             + asked_again
             + self.tally.stalls
+            // What was left comes beside what the next attempt brings, and both are in a call whose answer is lost.
+            + self.tally.handovers * (1 + self.tally.api_answers_lost)
             + self.tally.api_answers_lost
             + (progress.homes.len() as u64).saturating_sub(1);
         if let Some(tag) = push.tag {
@@ -776,7 +794,10 @@ impl Manners {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum What {
     Woken,
-    Abandon,
+    /// With so many events and replies.
+    HandOver {
+        had: u64,
+    },
     Other,
 }
 

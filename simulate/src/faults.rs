@@ -70,6 +70,8 @@ faults! {
     Small = "small",
     /// Many pushes at once.
     Crowd = "crowd",
+    /// The module is replaced under load: the old one ends with its last stream, whatever it still has to do.
+    NewCode = "new-code",
 }
 
 impl fmt::Display for Fault {

@@ -150,10 +150,11 @@ fn many(cli: &Cli, without: &Without) -> bool {
         virtual_ms as f64 / 3_600_000.0,
     );
     println!(
-        "  {} heard, {} stored, {} engines died, {} documented losses, {} replies handed out in vain; {:.0} schedules/s",
+        "  {} heard, {} stored, {} engines died, {} handed over, {} documented losses, {} replies handed out in vain; {:.0} schedules/s",
         tally.heard,
         tally.stored,
         tally.deaths,
+        tally.handovers,
         tally.lost_with_worker,
         tally.handed_in_vain,
         runs as f64 / seconds,

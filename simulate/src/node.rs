@@ -21,6 +21,8 @@ pub(crate) struct Node {
     pub(crate) shared: Shared,
     /// How many changes earlier lives could not record.
     pub(crate) unrecorded_before: u64,
+    /// Those whose leavings wait for somebody.
+    pub(crate) left_by: Vec<usize>,
     /// What its engines draw from.
     pub(crate) chance: Rng,
     /// Its wall clock less the true one.
@@ -65,6 +67,12 @@ pub(crate) struct Slot {
     /// How it went, and when.
     pub(crate) end: Option<(Ending, u64)>,
     pub(crate) draining: bool,
+    /// It ends with its last stream.
+    pub(crate) ends_with_streams: bool,
+    /// Who took what it left.
+    pub(crate) heirs: Vec<usize>,
+    /// What it left is lost.
+    pub(crate) left_in_vain: bool,
     /// The wall clock's lead over the monotonic one at the root's last turn.
     pub(crate) unix_ahead_ms: i64,
     /// Requests that it has and has not responded to.
@@ -84,16 +92,25 @@ pub(crate) struct Slot {
 pub(crate) enum Ending {
     /// With everything that it knew.
     Crashed,
-    /// With what it could not deliver in time.
-    Abandoned,
+    /// It has left to others what it could.
+    HandedOver,
     /// With nothing left to do.
     Drained,
 }
 
 impl Slot {
-    /// Whether it may have taken something with it.
+    /// Whether it has ended, and others go on with what it had.
+    pub(crate) fn was_left(&self) -> bool {
+        matches!(self.end, Some((Ending::HandedOver, _)))
+    }
+
+    /// Whether it has taken something with it, or left it to nobody.
     pub(crate) fn died(&self) -> bool {
-        matches!(self.end, Some((Ending::Crashed | Ending::Abandoned, _)))
+        match self.end {
+            Some((Ending::Crashed, _)) => true,
+            Some((Ending::HandedOver, _)) => self.meter.abandoned > 0 || self.left_in_vain,
+            Some((Ending::Drained, _)) | None => false,
+        }
     }
 }
 

@@ -66,6 +66,7 @@ pub(crate) enum Mishap {
     CrashWorker { node: usize, worker: usize },
     CrashNode { node: usize },
     Reload { node: usize },
+    NewCode { node: usize },
     StepClock { node: usize, by_s: i64 },
     Stall { node: usize, worker: usize, ms: u64 },
     StoreDown { ms: u64 },
@@ -240,7 +241,7 @@ impl Plan {
 }
 
 /// Troubles that are worst together.
-const THEMES: [&[Fault]; 11] = [
+const THEMES: [&[Fault]; 15] = [
     &[Fault::Tokens, Fault::Api],
     &[Fault::AppSlow, Fault::Api, Fault::LostConnections],
     &[Fault::AppSlow, Fault::Tokens, Fault::LostConnections],
@@ -249,9 +250,13 @@ const THEMES: [&[Fault]; 11] = [
     &[Fault::AppSlow, Fault::LostConnections, Fault::Reordering],
     &[Fault::StoreDown, Fault::Crashes],
     &[Fault::StoreDown, Fault::Crashes, Fault::Copies],
+    &[Fault::StoreDown, Fault::Crashes, Fault::LostConnections],
     &[Fault::StoreDown, Fault::StoreErrors, Fault::AppErrors],
     &[Fault::StoreDown, Fault::Small],
     &[Fault::Reloads, Fault::StoreSlow, Fault::Stalls],
+    &[Fault::NewCode, Fault::StoreDown],
+    &[Fault::NewCode, Fault::AppSlow, Fault::LostConnections],
+    &[Fault::NewCode, Fault::AppSlow, Fault::Api, Fault::StoreSlow],
 ];
 
 /// Some seeds have no trouble at all: there everything must be exact. The others have a few kinds each, since what is
@@ -281,6 +286,7 @@ fn draw_mishap(fault: Fault, nodes: &[usize], rng: &mut Rng) -> Option<Mishap> {
         Fault::Crashes => Mishap::CrashWorker { node, worker },
         Fault::NodeCrashes => Mishap::CrashNode { node },
         Fault::Reloads => Mishap::Reload { node },
+        Fault::NewCode => Mishap::NewCode { node },
         Fault::ClockSteps => {
             let by_s = i64::try_from(rng.below(1_201)).unwrap_or(0) - 600;
             Mishap::StepClock { node, by_s }

@@ -52,6 +52,32 @@ impl Shared {
     }
 }
 
+/// What engines have left behind for others.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Left {
+    pub(crate) bytes: usize,
+    /// Events and late replies in it.
+    pub(crate) counts: u64,
+}
+
+impl Shared {
+    /// Source of the layout: `weir_engine::handover`.
+    pub(crate) fn left(&self) -> Left {
+        let values = self.values.borrow();
+        let Some((value, _)) = values.get(weir_engine::handover::KEY) else {
+            return Left::default();
+        };
+        let (bytes, mut counts) = (value.len(), 0);
+        let mut rest = value.as_slice();
+        while let Some((length, more)) = rest.split_first_chunk() {
+            let (record, after) = more.split_at(u32::from_le_bytes(*length) as usize);
+            counts += u64::from(matches!(record[0], 0 | 3 | 4));
+            rest = after;
+        }
+        Left { bytes, counts }
+    }
+}
+
 impl SharedData for Shared {
     fn get(&self, key: &str) -> Option<(Vec<u8>, Cas)> {
         let values = self.values.borrow();

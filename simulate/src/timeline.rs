@@ -112,7 +112,7 @@ pub(crate) enum Note {
     Drained {
         who: Name,
     },
-    Abandoned {
+    HandedOver {
         who: Name,
     },
     Stalled {
@@ -228,7 +228,7 @@ impl fmt::Display for Note {
             Self::NodeDied { node } => write!(f, "{}        dies", char::from(b'A' + node)),
             Self::Replaced { who } => write!(f, "{who}     is replaced, and drains"),
             Self::Drained { who } => write!(f, "{who}     is drained"),
-            Self::Abandoned { who } => write!(f, "{who}     is abandoned"),
+            Self::HandedOver { who } => write!(f, "{who}     hands over"),
             Self::Stalled { node, worker, ms } => {
                 write!(f, "{}       stands still for {ms} ms", place(node, worker))
             }

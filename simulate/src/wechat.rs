@@ -62,7 +62,7 @@ pub(crate) struct Home {
     pub(crate) seen: u64,
     /// The engines that have had one.
     pub(crate) handled_by: Vec<usize>,
-    /// When the last of them came.
+    /// When the last of them came, and who read it.
     pub(crate) last: Option<(usize, u64)>,
     /// Whether one has done so as soon as the request came.
     pub(crate) at_once: bool,

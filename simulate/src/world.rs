@@ -12,7 +12,7 @@ use crate::node::{Ending, Meter, Node, Slot, Worker};
 use crate::plan::{ATTEMPTS, BEGIN_UNIX_MS, Mishap, PATIENCE_MS, Plan};
 use crate::queue::Queue;
 use crate::rng::Rng;
-use crate::shared::{Shared, Trouble};
+use crate::shared::{Left, Shared, Trouble};
 use crate::store::Store;
 use crate::timeline::{Name, Note, Timeline};
 use crate::wechat::{self, Fate, Progress, Request};
@@ -52,8 +52,8 @@ enum Event {
     },
     NodeUp(usize),
     StoreUp,
-    /// The time of a draining engine is up.
-    Abandon(usize),
+    /// Nobody waits for an engine any longer.
+    HandOver(usize),
     Calm,
 }
 
@@ -117,6 +117,7 @@ impl<'p> World<'p> {
                     .collect(),
                 shared: Shared::new(Rng::new(plan.seed, 100 + number as u64)),
                 unrecorded_before: 0,
+                left_by: Vec::new(),
                 chance: Rng::new(plan.seed, 200 + number as u64),
                 ahead_ms: i64::try_from(host.below(4_000)).unwrap_or(0) - 2_000,
                 origin_ms: host.below(1 << 40),
@@ -212,8 +213,11 @@ impl<'p> World<'p> {
     fn is_over(&self) -> bool {
         self.now() >= self.plan.calm_ms
             && self.pushes.iter().all(|push| push.fate != Fate::Open)
-            && (self.nodes.iter())
-                .all(|node| node.up && node.workers.iter().all(|w| w.serves.is_some()))
+            && (self.nodes.iter()).all(|node| {
+                node.up
+                    && node.left_by.is_empty()
+                    && node.workers.iter().all(|w| w.serves.is_some())
+            })
             && (self.engines.iter()).all(|slot| {
                 slot.held.is_empty() && slot.engine.as_ref().is_none_or(Engine::is_idle)
             })
@@ -245,7 +249,7 @@ impl<'p> World<'p> {
             }
             Event::NodeUp(node) => self.node_up(node),
             Event::StoreUp => self.note(Note::StoreUp),
-            Event::Abandon(engine) => self.abandon(engine),
+            Event::HandOver(engine) => self.hand_over(engine),
             Event::Calm => self.calm(),
         }
     }
@@ -364,7 +368,6 @@ impl<'p> World<'p> {
         let home = self.pushes[push].homes.entry((node, life)).or_default();
         home.seen += 1;
         home.handled_by.push(engine);
-        home.last = Some((engine, self.queue.now_ms()));
         let route = plan.config.route("/").expect("the account's path");
         let input = Input::Request {
             stream: StreamId(request as u32),
@@ -378,6 +381,12 @@ impl<'p> World<'p> {
             },
         };
         self.input(engine, Scope::Stream(request), input);
+        // One whose clock is too far off has not read it.
+        if self.requests[request].status != Some(403)
+            && let Some(home) = self.pushes[push].homes.get_mut(&(node, life))
+        {
+            home.last = Some((engine, self.queue.now_ms()));
+        }
         if self.requests[request].closed {
             // WeChat gave up while the request was on its way.
             self.tell_end(request);
@@ -509,6 +518,9 @@ impl<'p> World<'p> {
             engine: Some(engine),
             end: None,
             draining: false,
+            ends_with_streams: false,
+            heirs: Vec::new(),
+            left_in_vain: false,
             unix_ahead_ms: now.unix_ms.cast_signed() - now.mono_ms.cast_signed(),
             held: Default::default(),
             ended: 0,
@@ -579,9 +591,12 @@ impl<'p> World<'p> {
         let before = self.engines[who].meter.clone();
         let what = match &input {
             Input::Woken => What::Woken,
-            Input::Abandon => What::Abandon,
+            Input::HandOver => What::HandOver {
+                had: engine.unfinished() as u64,
+            },
             _ => What::Other,
         };
+        let left_before = self.nodes[node].shared.left();
         let Node { shared, chance, .. } = &mut self.nodes[node];
         engine.handle(
             input,
@@ -607,8 +622,10 @@ impl<'p> World<'p> {
         }
         let idle = engine.is_idle();
         self.engines[who].engine = Some(engine);
+        let left = (left_before, self.nodes[node].shared.left());
+        self.inherit(who, what, left);
         self.checks
-            .after_input(&self.engines[who], &before, scope, what);
+            .after_input(&self.engines[who], &before, scope, what, left);
         if let Scope::Stream(request) = scope {
             let lost = self.engines[who].meter.overflow - before.overflow;
             let push = self.requests[request].push;
@@ -643,11 +660,72 @@ impl<'p> World<'p> {
                 self.note(Note::Metric { who, what, count });
             }
         }
+        let over = self.engines[who].ends_with_streams && self.engines[who].held.is_empty();
+        if over {
+            self.engines[who].ends_with_streams = false;
+            let ms = self.host.below(3);
+            self.queue.after(ms, Event::HandOver(who));
+        }
         if self.engines[who].draining && idle && scope == Scope::Root {
             self.end(who, Ending::Drained);
         } else if !idle && self.engines[who].tick_due_ms > self.now() + TICK_MS + 5 {
             let ms = self.host.between(1, TICK_MS);
             self.tick_in(who, ms);
+        }
+    }
+
+    /// Who has what was left behind. `left`: how much that was before an input, and after it.
+    fn inherit(&mut self, who: usize, what: What, left: (Left, Left)) {
+        let node = usize::from(self.engines[who].name.node);
+        let (before, after) = left;
+        let hands_over = matches!(what, What::HandOver { .. });
+        if hands_over && after.bytes > before.bytes {
+            self.nodes[node].left_by.push(who);
+            // A host ticks all of its engines.
+            for engine in 0..self.engines.len() {
+                let slot = &self.engines[engine];
+                let waits = usize::from(slot.name.node) == node && slot.engine.is_some();
+                if waits && slot.tick_due_ms > self.now() + TICK_MS {
+                    let ms = self.host.between(1, TICK_MS);
+                    self.tick_in(engine, ms);
+                }
+            }
+        }
+        if after.bytes >= before.bytes {
+            return;
+        }
+        let givers = self.nodes[node].left_by.clone();
+        for giver in givers {
+            if hands_over {
+                // Nobody is there but who goes itself.
+                self.lose_left(giver);
+            } else {
+                self.engines[giver].heirs.push(who);
+            }
+        }
+        if after.bytes == 0 {
+            self.nodes[node].left_by.clear();
+        }
+    }
+
+    /// What an engine left is lost, or may be; and so what others left to it.
+    fn lose_left(&mut self, engine: usize) {
+        let slot = &mut self.engines[engine];
+        if slot.left_in_vain {
+            return;
+        }
+        let died = slot.died();
+        slot.left_in_vain = true;
+        self.checks.tally.deaths += u64::from(!died);
+        self.lose_inherited(engine);
+    }
+
+    /// What was left to an engine may be lost.
+    fn lose_inherited(&mut self, engine: usize) {
+        let givers =
+            (0..self.engines.len()).filter(|giver| self.engines[*giver].heirs.contains(&engine));
+        for giver in givers.collect::<Vec<_>>() {
+            self.lose_left(giver);
         }
     }
 
@@ -781,6 +859,9 @@ impl<'p> World<'p> {
             what,
             jobs,
         });
+        if let Call::Send(_) = call {
+            self.new_code_soon(node, 60);
+        }
         self.engines[who].calls.insert(call, number);
         self.calls.push(InFlight {
             engine: who,
@@ -899,6 +980,9 @@ impl<'p> World<'p> {
             ),
             _ => (0, CallOutcome::Reset),
         };
+        if let weir_engine::Call::App(_) = call {
+            self.new_code_soon(usize::from(to.node), 8_000);
+        }
         let what = calls::name_of(call);
         self.note(Note::Returned {
             call: number,
@@ -970,12 +1054,20 @@ impl<'p> World<'p> {
                     self.crash(node, worker);
                 }
                 self.nodes[node].up = false;
+                for giver in std::mem::take(&mut self.nodes[node].left_by) {
+                    self.lose_left(giver);
+                }
                 let ms = self.host.between(100, 5_000);
                 self.queue.after(ms, Event::NodeUp(node));
             }
             Mishap::Reload { node } => {
                 for worker in 0..self.nodes[node].workers.len() {
                     self.reload(node, worker);
+                }
+            }
+            Mishap::NewCode { node } => {
+                for worker in 0..self.nodes[node].workers.len() {
+                    self.new_code(node, worker);
                 }
             }
             Mishap::StepClock { node, by_s } => {
@@ -1057,21 +1149,47 @@ impl<'p> World<'p> {
         } else {
             self.host.between(100, 12_000)
         };
-        self.queue.after(ms, Event::Abandon(old));
+        self.queue.after(ms, Event::HandOver(old));
     }
 
-    fn abandon(&mut self, engine: usize) {
-        if self.engines[engine].engine.is_none() || self.stalls(engine, || Event::Abandon(engine)) {
+    /// New code comes, at times, when it hurts.
+    fn new_code_soon(&mut self, node: usize, within_ms: u64) {
+        if self.faults.has(Fault::NewCode) && self.host.chance(400) {
+            let ms = self.host.below(within_ms);
+            let mishap = Event::Mishap(Mishap::NewCode { node });
+            self.queue.after(ms, mishap);
+        }
+    }
+
+    /// Another module is loaded, in a VM of its own; the old one ends with its last stream.
+    fn new_code(&mut self, node: usize, worker: usize) {
+        let place = &mut self.nodes[node].workers[worker];
+        let Some(old) = place.serves else {
+            return;
+        };
+        place.mailbox = None;
+        place.draining.push(old);
+        let who = self.engines[old].name;
+        self.note(Note::Replaced { who });
+        self.begin(node, worker);
+        if self.engines[old].held.is_empty() {
+            let ms = self.host.below(3);
+            self.queue.after(ms, Event::HandOver(old));
+        } else {
+            self.engines[old].ends_with_streams = true;
+        }
+    }
+
+    fn hand_over(&mut self, engine: usize) {
+        if self.engines[engine].engine.is_none() || self.stalls(engine, || Event::HandOver(engine))
+        {
             return;
         }
-        self.input(engine, Scope::Root, Input::Tick);
-        if self.engines[engine].engine.is_some() {
-            let who = self.engines[engine].name;
-            self.note(Note::Abandoned { who });
-            self.engines[engine].draining = false;
-            self.input(engine, Scope::Root, Input::Abandon);
-            self.end(engine, Ending::Abandoned);
-        }
+        let who = self.engines[engine].name;
+        self.note(Note::HandedOver { who });
+        self.engines[engine].draining = false;
+        self.input(engine, Scope::Root, Input::HandOver);
+        self.end(engine, Ending::HandedOver);
     }
 
     /// An engine is no more.
@@ -1081,10 +1199,17 @@ impl<'p> World<'p> {
         slot.engine = None;
         slot.end = Some((ending, now_ms));
         slot.calls.clear();
-        if slot.died() {
-            self.checks.tally.deaths += 1;
+        let died = slot.died();
+        match ending {
+            _ if died => self.checks.tally.deaths += 1,
+            Ending::HandedOver => self.checks.tally.handovers += 1,
+            _ => {}
         }
         let held = std::mem::take(&mut slot.held);
+        if died {
+            self.lose_inherited(engine);
+        }
+        let slot = &self.engines[engine];
         let (who, node, worker) = (slot.name, slot.name.node, slot.name.worker);
         if ending == Ending::Drained {
             self.note(Note::Drained { who });

@@ -4,6 +4,7 @@
 mod admit;
 mod configuration;
 mod forward;
+mod handover;
 mod models;
 mod parked;
 mod profiles;
