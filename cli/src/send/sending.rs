@@ -167,8 +167,12 @@ impl Sending {
         let said = errcodes::without_rid(errmsg);
         let reason = match meaning.reason {
             "" if said.is_empty() => "WeChat gives no reason".to_owned(),
-            "" => format!("WeChat says: {said}"),
-            known => known.to_owned(),
+            known => match (said.strip_prefix("weir: "), known) {
+                (Some(door), "") => format!("the door says: {door}"),
+                (Some(door), known) => format!("{known} (the door says: {door})"),
+                (None, "") => format!("WeChat says: {said}"),
+                (None, known) => known.to_owned(),
+            },
         };
         match meaning.then {
             Then::Sent => Step::Done(Fate::sent(errcode, msgid)),

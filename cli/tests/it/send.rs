@@ -203,6 +203,12 @@ fn every_errcode_says_in_words_why_and_is_not_tried_again() {
             "does not fit",
         ),
         ("oG", 99999, "no idea", "WeChat says: no idea"),
+        (
+            "oH",
+            47003,
+            "weir: data.thing1 is longer than 20",
+            "(the door says: data.thing1 is longer than 20)",
+        ),
     ];
     let door = Door::start(move |_, body| {
         let (_, code, errmsg, _) = refusals
@@ -229,11 +235,11 @@ fn every_errcode_says_in_words_why_and_is_not_tried_again() {
             assert_eq!(line["earlier"] == true, earlier);
         }
         assert_eq!(lines[5]["field"], "thing1");
-        assert_eq!(summary["refused"], 7);
-        assert_eq!(door.calls().len(), 7);
+        assert_eq!(summary["refused"], 8);
+        assert_eq!(door.calls().len(), 8);
     }
     campaign.run(TEMPLATE, &["--repeat-refused"]).ends(1);
-    assert_eq!(door.calls().len(), 14);
+    assert_eq!(door.calls().len(), 16);
 }
 
 #[test]
