@@ -1,5 +1,6 @@
 //! The API door: applications call WeChat through it.
 
+mod bulk;
 mod calls;
 mod certificates;
 mod guard;
