@@ -28,7 +28,7 @@ cargo xtask <command>
         through it (verify the URL, follow, write, unfollow). Stays up until Ctrl-C.
         --once           end after the walk; success only if every step was right
         --host wasmtime  the local wasm host in place of Envoy
-  test [--without-envoy] [--without-postgres] [-- <arguments for the test programs>]
+  test [--without-envoy] [--without-postgres] [--without-sdks] [-- <arguments for the test programs>]
         Every test, against the built module, real Envoy and PostgreSQL. The two can be told to be absent on a
         developer's machine, not where CI=true.
   check

@@ -12,12 +12,15 @@ use crate::{HELP, cargo, say, wasm};
 
 /// Set to `1`, the store's tests on PostgreSQL are left out; its suite finds or starts a server by itself.
 const WITHOUT_POSTGRES: &str = "WEIR_WITHOUT_POSTGRES";
+/// Likewise the tests of the door with SDKs, which they install by themselves.
+const WITHOUT_SDKS: &str = "WEIR_WITHOUT_SDKS";
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
     without_envoy: bool,
     without_postgres: bool,
+    without_sdks: bool,
     /// For the test programs: a name to filter by, `--nocapture` …
     passed_on: Vec<String>,
 }
@@ -30,6 +33,7 @@ impl Options {
             match argument.as_str() {
                 "--without-envoy" => options.without_envoy = true,
                 "--without-postgres" => options.without_postgres = true,
+                "--without-sdks" => options.without_sdks = true,
                 "--" => options.passed_on = arguments.by_ref().cloned().collect(),
                 other => bail!("test takes no {other:?}\n\n{HELP}"),
             }
@@ -40,7 +44,7 @@ impl Options {
     /// In CI nothing may be missing: a run that skips is not a run.
     fn allowed(&self, in_ci: bool) -> Result<()> {
         ensure!(
-            !(in_ci && (self.without_envoy || self.without_postgres)),
+            !(in_ci && (self.without_envoy || self.without_postgres || self.without_sdks)),
             "CI=true: tests may not be left out here"
         );
         Ok(())
@@ -88,6 +92,10 @@ pub(crate) fn test(layout: &Layout, options: &Options) -> Result<()> {
         say::loudly("Tests on PostgreSQL are left out (--without-postgres).");
         command.env(WITHOUT_POSTGRES, "1");
     }
+    if options.without_sdks {
+        say::loudly("Tests with SDKs are left out (--without-sdks).");
+        command.env(WITHOUT_SDKS, "1");
+    }
 
     say::timed("tests", || {
         cargo::run(command.arg("--").args(&options.passed_on))
@@ -112,7 +120,11 @@ mod tests {
 
     #[test]
     fn nothing_may_be_left_out_in_ci() {
-        for words in [&["--without-envoy"][..], &["--without-postgres"]] {
+        for words in [
+            &["--without-envoy"][..],
+            &["--without-postgres"],
+            &["--without-sdks"],
+        ] {
             assert!(parse(words).allowed(true).is_err(), "{words:?}");
             assert!(parse(words).allowed(false).is_ok(), "{words:?}");
         }

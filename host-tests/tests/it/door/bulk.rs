@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tokio::task::block_in_place;
-use weir_host_tests::SHOP_KEY;
+use weir_host_tests::{Gateway, SHOP_KEY};
 use weir_testbed::layout::Layout;
 
 use super::{Door, open};

@@ -4,6 +4,7 @@ mod bulk;
 mod calls;
 mod certificates;
 mod guard;
+mod sdk;
 mod tokens;
 
 use anyhow::{Context, Result, ensure};
