@@ -13,8 +13,14 @@ use weir_hostcalls::{self as host, Half};
 
 use crate::stream::Stream;
 
-/// The door.
-pub(crate) struct DoorFilter(pub(crate) Door);
+/// What says of what kind a body is: `media/get` answers an error as JSON and a picture as a picture.
+const DESCRIBING: [&str; 2] = ["content-type", "content-disposition"];
+
+/// The values of [`DESCRIBING`], where they are there.
+type Description = [Option<String>; 2];
+
+/// The door, and what the call that has just been answered says of its body.
+pub(crate) struct DoorFilter(pub(crate) Door, Option<Description>);
 
 /// What it wants done at a stream, from the root.
 pub(crate) enum Act {
@@ -23,6 +29,7 @@ pub(crate) enum Act {
     Replace {
         status: u16,
         body: Vec<u8>,
+        description: Option<Description>,
         verdict: Option<Verdict>,
     },
 }
@@ -49,7 +56,7 @@ impl Filter for DoorFilter {
     }
 
     fn new(config: Rc<Config>, env: &mut Env<'_>) -> Self {
-        Self(Door::new(config, env))
+        Self(Door::new(config, env), None)
     }
 
     fn on_tick(&mut self, env: &mut Env<'_>) {
@@ -61,6 +68,13 @@ impl Filter for DoorFilter {
     }
 
     fn on_call_done(&mut self, call: Call, outcome: &CallOutcome<'_>, env: &mut Env<'_>) {
+        // Only now can they be read; the answer that it replaces was of another kind.
+        let replaces = matches!(
+            (call, outcome),
+            (Call::Replay(_), CallOutcome::Answer { status: 200, .. })
+        );
+        self.1 = replaces
+            .then(|| DESCRIBING.map(|name| String::from_utf8(host::call_header(name)?).ok()));
         self.0.on_call_done(call, outcome, env);
     }
 
@@ -87,6 +101,7 @@ impl Filter for DoorFilter {
                 Act::Replace {
                     status,
                     body,
+                    description: self.1.take(),
                     verdict,
                 },
             ),
@@ -108,9 +123,10 @@ impl Filter for DoorFilter {
             Act::Replace {
                 status,
                 body,
+                description,
                 verdict,
             } => {
-                replace(status, &body);
+                replace(status, &body, description);
                 say(verdict);
                 host::go_on(Half::Response);
             }
@@ -154,12 +170,19 @@ pub(crate) fn say(verdict: Option<Verdict>) {
 }
 
 /// Puts another answer in the place of the one that is held.
-fn replace(status: u16, body: &[u8]) {
+fn replace(status: u16, body: &[u8], description: Option<Description>) {
     let length = body.len().to_string();
     let done = host::replace_response_body(body)
         && host::set_response_header("content-length", &length)
         && host::set_response_header(":status", &status.to_string());
-    if !done {
+    if done {
+        for (name, value) in DESCRIBING.iter().zip(description.into_iter().flatten()) {
+            // The one that is replaced was JSON: without a word, so is this.
+            if let Some(value) = value {
+                let _ = host::set_response_header(name, &value);
+            }
+        }
+    } else {
         // The old one passes: it says that the token was refused, which is true of the first try.
         host::log(
             types::LogLevel::Error,

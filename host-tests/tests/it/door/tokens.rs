@@ -6,9 +6,10 @@ use anyhow::Result;
 use serde_json::json;
 use tokio::task::JoinSet;
 use weir_host_tests::{Gateway, InEnvoy, somebody};
+use weir_sim::api::media::MadeUp;
 use weir_sim::api::{Act, Follow};
 
-use super::{Door, STABLE_TOKEN, get, json, open, open_in, post};
+use super::{Door, STABLE_TOKEN, get, json, open, open_in, post, send};
 
 async fn callers_meet_an_invalidated_token<G: Gateway>(callers: usize) -> Result<()> {
     let Some(world) = open_in::<G>(&format!("revoked-{callers}"), |_| {}).await? else {
@@ -115,5 +116,30 @@ async fn every_message_reaches_wechat_once_though_the_token_dies_all_the_time() 
         "{messages} messages, {} refused for their token",
         refused.unwrap_or(0)
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_file_that_is_asked_for_with_a_dead_token_comes_as_a_file() -> Result<()> {
+    let Some(world) = open("file", |_| {}).await? else {
+        return Ok(());
+    };
+    let picture = MadeUp {
+        content_type: "image/png".to_owned(),
+        bytes: 1_000,
+    };
+    world.api().put_media("demo", "M1", picture)?;
+    for refused in 0..2 {
+        let mut request = get("/cgi-bin/media/get");
+        request.set_query("media_id", "M1");
+        let response = send(&world, &request).await?;
+        assert_eq!((response.status, response.body.len()), (200, 1_000));
+        assert_eq!(response.header("content-type"), Some("image/png"));
+        let named = response.header("content-disposition");
+        assert!(named.is_some_and(|name| name.contains("M1")), "{named:?}");
+        let calls = &world.api().ledger().calls["/cgi-bin/media/get"];
+        assert_eq!(calls.errcodes.get(&40_001).copied().unwrap_or(0), refused);
+        world.api().invalidate_tokens("demo", None)?;
+    }
     Ok(())
 }
