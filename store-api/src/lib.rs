@@ -42,6 +42,9 @@ pub const TYPE_REPLY_SENT: &str = "weir.reply.sent";
 /// `type` of a late reply that will not reach the user: [`ReplyLate`].
 pub const TYPE_REPLY_UNDELIVERABLE: &str = "weir.reply.undeliverable";
 
+/// `type` of what became of an active message that went through the gateway: [`SendResult`].
+pub const TYPE_SEND_RESULT: &str = "weir.send.result";
+
 /// Value of the extension attribute `weirask`: what is known of the user, please.
 pub const ASK_USER: &str = "user";
 
@@ -164,6 +167,71 @@ pub struct ReplyLate<'a> {
     /// WeChat's `errcode`, where it refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errcode: Option<i64>,
+}
+
+/// Payload of [`TYPE_SEND_RESULT`]: an active message, without its content. The event's `subject` is its recipient, its `id`
+/// random.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SendResult<'a> {
+    /// The account's name in the configuration.
+    #[serde(borrow)]
+    pub account: Cow<'a, str>,
+    /// The account's appid, `wx…`.
+    #[serde(borrow)]
+    pub appid: Cow<'a, str>,
+    /// Who sent it: the client's name in the configuration.
+    #[serde(borrow)]
+    pub client: Cow<'a, str>,
+    /// Which API: [`SendApi`].
+    pub api: SendApi,
+    /// The template, where there is one.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub template_id: Option<Cow<'a, str>>,
+    /// Of customer-service messages: `text`, `image` …
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub msgtype: Option<Cow<'a, str>>,
+    /// The application's own name for the message, where it gave one.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub client_msg_id: Option<Cow<'a, str>>,
+    /// SHA-1 of the request's body, 40 lower-case hex digits.
+    #[serde(borrow)]
+    pub digest: Cow<'a, str>,
+    /// WeChat's: 0 where it took the message; absent where there was no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errcode: Option<i64>,
+    /// WeChat's id of the message, in digits, where it answered one. Exceeds 2^53.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub msgid: Option<Cow<'a, str>>,
+    /// What became of it.
+    pub outcome: SendOutcome,
+    /// When WeChat answered, or the call broke off; Unix milliseconds.
+    pub sent_at_ms: u64,
+}
+
+/// The APIs of active messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SendApi {
+    /// `/cgi-bin/message/template/send`
+    Template,
+    /// `/cgi-bin/message/subscribe/send`
+    Subscribe,
+    /// `/cgi-bin/message/subscribe/bizsend`
+    Bizsend,
+    /// `/cgi-bin/message/custom/send`
+    Custom,
+}
+
+/// What became of an active message, as far as the call tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SendOutcome {
+    /// WeChat took it. Whether it reached the user is pushed later, for some APIs.
+    Sent,
+    /// WeChat refused it: the `errcode` says why.
+    Refused,
+    /// The call broke off: it may have been sent.
+    Unknown,
 }
 
 /// The user object of `/cgi-bin/user/info`. Every field but `openid` may be absent.

@@ -1,4 +1,5 @@
-//! The answers of the read side: `GET /v1/accounts`, `/v1/users`, `/v1/messages`, `/v1/replies`, `/v1/events`.
+//! The answers of the read side: `GET /v1/accounts`, `/v1/users`, `/v1/messages`, `/v1/replies`, `/v1/deliveries`,
+//! `/v1/credits`, `/v1/events`.
 //!
 //! Times are RFC 3339 in UTC. A field without a value is `null`, never absent, except where its
 //! documentation says so.
@@ -6,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::WechatUser;
+use crate::{SendApi, WechatUser};
 
 /// One page of a listing, newest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -157,6 +158,75 @@ pub enum ReplyState {
     Sent,
     /// It came late, and will not reach the user.
     Undeliverable,
+}
+
+/// An active message that went through the gateway, and what became of it. Newest first means: stored last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// The id of its event.
+    pub id: String,
+    /// The account's name in the gateway's configuration.
+    pub account: String,
+    /// The account's appid, `wx…`.
+    pub appid: Option<String>,
+    /// Who was to get it; `null` where the request named nobody.
+    pub openid: Option<String>,
+    /// Who sent it: the client's name in the gateway's configuration.
+    pub client: String,
+    /// Which API it was sent by.
+    pub api: SendApi,
+    /// The template, where there is one.
+    pub template_id: Option<String>,
+    /// Of customer-service messages: `text`, `image` …
+    pub msgtype: Option<String>,
+    /// The application's own name for the message, where it gave one.
+    pub client_msg_id: Option<String>,
+    /// SHA-1 of the request's body, 40 hex digits.
+    pub digest: String,
+    /// WeChat's id of the message, where it answered one.
+    pub msgid: Option<String>,
+    /// WeChat's: 0 where it took the message; `null` where there was no answer.
+    pub errcode: Option<i64>,
+    /// What became of it.
+    pub state: DeliveryState,
+    /// With [`DeliveryState::Failed`]: why, in WeChat's words: `user block`, `system failed` …
+    pub reason: Option<String>,
+    /// When WeChat answered the send.
+    pub sent_at: String,
+    /// When WeChat said whether it was delivered.
+    pub reported_at: Option<String>,
+}
+
+/// What became of an active message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// WeChat took it, and has not said more.
+    Sent,
+    /// WeChat refused it.
+    Refused,
+    /// The call broke off: it may have been sent.
+    Unknown,
+    /// WeChat says that it reached the user.
+    Delivered,
+    /// WeChat says that it did not.
+    Failed,
+}
+
+/// How many subscribe messages of one template may still be sent to a user, as far as events tell. Newest first means:
+/// heard of last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credit {
+    /// The account's name in the gateway's configuration.
+    pub account: String,
+    /// The user.
+    pub openid: String,
+    /// The template, as if it were a one-time one.
+    pub template_id: String,
+    /// What is left: one for each time the user accepted, less the messages sent; nothing after a refusal.
+    pub balance: u64,
+    /// The time of the newest event about it.
+    pub changed_at: String,
 }
 
 /// An event as it was stored. Newest first means: stored last.

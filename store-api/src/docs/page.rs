@@ -2,11 +2,14 @@
 
 use std::fmt::{self, Write};
 
+use serde_json::Value;
 use weir_protocol::kinds::{Area, Carrier, Field, Items, Shape};
 
-use super::schema::{RECEIVED, SNAPSHOT, attributes, origin, other, replies, user};
+use super::schema::{
+    RECEIVED, SEND, SNAPSHOT, attributes, origin, other, replies, send_result, user,
+};
 use super::{CARRIERS, prefix, type_of};
-use crate::TYPE_USER_SNAPSHOT;
+use crate::{TYPE_SEND_RESULT, TYPE_USER_SNAPSHOT};
 
 /// The page, in Markdown.
 #[must_use]
@@ -81,14 +84,21 @@ fn write(page: &mut String) -> fmt::Result {
     }
     writeln!(page, "\n## Replies of applications")?;
     for (kind, doc, data) in replies() {
-        writeln!(page, "\n### `{kind}`\n\n{doc}\n")?;
-        writeln!(page, "| field | |\n|---|---|")?;
-        let known: Vec<_> = origin().into_iter().map(|(name, _, _)| name).collect();
-        for (name, field) in data["properties"].as_object().into_iter().flatten() {
-            if !known.contains(&name.as_str()) {
-                let doc = field["description"].as_str().unwrap_or_default();
-                writeln!(page, "| `{name}` | {doc} |")?;
-            }
+        own(page, kind, doc, &data)?;
+    }
+    writeln!(page, "\n## Active messages")?;
+    own(page, TYPE_SEND_RESULT, SEND, &send_result())
+}
+
+/// An event that is no push: the fields of its `data` beside those that all have.
+fn own(page: &mut String, kind: &str, doc: &str, data: &Value) -> fmt::Result {
+    writeln!(page, "\n### `{kind}`\n\n{doc}\n")?;
+    writeln!(page, "| field | |\n|---|---|")?;
+    let known: Vec<_> = origin().into_iter().map(|(name, _, _)| name).collect();
+    for (name, field) in data["properties"].as_object().into_iter().flatten() {
+        if !known.contains(&name.as_str()) {
+            let doc = field["description"].as_str().unwrap_or_default();
+            writeln!(page, "| `{name}` | {doc} |")?;
         }
     }
     Ok(())

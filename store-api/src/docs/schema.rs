@@ -6,7 +6,7 @@ use weir_protocol::kinds::{Carrier, schema};
 use super::{CARRIERS, kinds, prefix, type_of};
 use crate::{
     ASK_USER, TYPE_REPLY_GIVEN, TYPE_REPLY_LATE, TYPE_REPLY_SENT, TYPE_REPLY_UNDELIVERABLE,
-    TYPE_USER_SNAPSHOT,
+    TYPE_SEND_RESULT, TYPE_USER_SNAPSHOT,
 };
 
 /// The schema of one `type` of event.
@@ -52,10 +52,20 @@ pub fn schemas() -> Vec<EventSchema> {
         kind: kind.to_owned(),
         schema: event(kind, doc, &json!({"const": kind}), &data),
     });
+    let send = EventSchema {
+        kind: TYPE_SEND_RESULT.to_owned(),
+        schema: event(
+            TYPE_SEND_RESULT,
+            SEND,
+            &json!({"const": TYPE_SEND_RESULT}),
+            &send_result(),
+        ),
+    };
     pushes
         .chain(others)
         .chain([snapshot])
         .chain(replies)
+        .chain([send])
         .collect()
 }
 
@@ -132,6 +142,70 @@ fn undeliverable() -> Value {
         "type": "integer",
         "description": "WeChat's `errcode`, where it refused.",
     });
+    schema
+}
+
+pub(super) const SEND: &str = "What became of an active message that an application sent through the gateway, without its content. \
+     `subject` is the recipient, `id` is random.";
+
+/// Schema of `data` in [`TYPE_SEND_RESULT`].
+pub(super) fn send_result() -> Value {
+    let text = || json!({"type": "string", "minLength": 1});
+    let mut fields = origin();
+    fields.extend([
+        (
+            "client",
+            text(),
+            "Who sent it: the client's name in the configuration.",
+        ),
+        (
+            "api",
+            json!({"enum": ["template", "subscribe", "bizsend", "custom"]}),
+            "`/cgi-bin/message/template/send`, `…/subscribe/send`, `…/subscribe/bizsend` or `…/custom/send`.",
+        ),
+        (
+            "digest",
+            json!({"type": "string", "pattern": "^[0-9a-f]{40}$"}),
+            "SHA-1 of the request's body.",
+        ),
+        (
+            "outcome",
+            json!({"enum": ["sent", "refused", "unknown"]}),
+            "WeChat took it; it refused; the call broke off and it may have been sent.",
+        ),
+        (
+            "sent_at_ms",
+            json!({"type": "integer", "minimum": 0}),
+            "When WeChat answered, or the call broke off, in Unix milliseconds.",
+        ),
+    ]);
+    let mut schema = object(&fields);
+    for (name, shape, doc) in [
+        (
+            "errcode",
+            json!({"type": "integer"}),
+            "WeChat's; 0 where it took the message. Absent where there was no answer.",
+        ),
+        ("template_id", text(), "The template, where there is one."),
+        (
+            "msgtype",
+            text(),
+            "Of customer-service messages: `text`, `image` and so on.",
+        ),
+        (
+            "client_msg_id",
+            text(),
+            "The application's own name for the message, where it gave one.",
+        ),
+        (
+            "msgid",
+            json!({"type": "string", "pattern": "^[0-9]+$"}),
+            "WeChat's id of the message, where it answered one. Pushes name it later: `templatesendjobfinish`, `subscribe_msg_sent_event`.",
+        ),
+    ] {
+        schema["properties"][name] = shape;
+        schema["properties"][name]["description"] = json!(doc);
+    }
     schema
 }
 

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use weir_protocol::kinds::Carrier;
 use weir_protocol::push::Push;
 use weir_store_api::docs::schemas;
-use weir_store_api::{CloudEvent, PushData, TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE};
+use weir_store_api::{
+    CloudEvent, PushData, SendApi, SendOutcome, SendResult, TYPE_COMPONENT, TYPE_EVENT,
+    TYPE_MESSAGE,
+};
 
 fn compile(schema: &Value) -> Validator {
     jsonschema::draft202012::options()
@@ -220,4 +223,40 @@ fn a_snapshot_has_a_schema() {
     let mut wrong = snapshot.clone();
     wrong["data"]["user"] = json!({"subscribe": 1});
     assert!(!schema.is_valid(&wrong));
+}
+
+#[test]
+fn a_send_result_is_an_event_of_its_schema() {
+    let schema = schema("weir.send.result");
+    let result = SendResult {
+        account: "demo".into(),
+        appid: "wx0123456789abcdef".into(),
+        client: "shop".into(),
+        api: SendApi::Template,
+        template_id: Some("T".into()),
+        msgtype: None,
+        client_msg_id: None,
+        digest: "a9993e364706816aba3e25717850c26c9cd0d89d".into(),
+        errcode: Some(0),
+        msgid: Some("24000000000000001".into()),
+        outcome: SendOutcome::Sent,
+        sent_at_ms: 1_714_113_002_345,
+    };
+    let event = json!({
+        "specversion": "1.0", "id": "a", "source": "/accounts/demo", "type": "weir.send.result",
+        "time": "2024-04-26T06:30:02Z", "subject": "o1", "datacontenttype": "application/json", "data": result,
+    });
+    assert!(schema.is_valid(&event));
+    for (field, value) in [
+        ("api", json!("mass")),
+        ("outcome", json!("lost")),
+        ("msgid", json!(24)),
+        ("digest", json!("abc")),
+        ("errcode", json!("0")),
+        ("client", Value::Null),
+    ] {
+        let mut wrong = event.clone();
+        wrong["data"][field] = value;
+        assert!(!schema.is_valid(&wrong), "{field}");
+    }
 }
