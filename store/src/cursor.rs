@@ -36,6 +36,10 @@ pub enum Order {
     Messages,
     /// Replies by their first claim.
     Replies,
+    /// Active messages by their storage.
+    Deliveries,
+    /// Credits by their first storage.
+    Credits,
     /// Events by their storage.
     Events,
 }
@@ -47,6 +51,8 @@ impl Order {
             Self::Follows => 'f',
             Self::Messages => 'm',
             Self::Replies => 'r',
+            Self::Deliveries => 'd',
+            Self::Credits => 'c',
             Self::Events => 'e',
         }
     }

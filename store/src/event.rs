@@ -192,6 +192,7 @@ pub fn read(raw: &RawValue, max_bytes: usize, now_ms: i64) -> Result<NewEvent, R
         source: &source,
         id: &id,
         kind: &kind,
+        subject: subject.as_deref(),
         at_ms,
         now_ms,
     };

@@ -6,13 +6,14 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use weir_store_api::{
-    PushData, TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE, TYPE_USER_SNAPSHOT, UserSnapshot,
-    WechatUser,
+    PushData, TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE, TYPE_SEND_RESULT, TYPE_USER_SNAPSHOT,
+    UserSnapshot, WechatUser,
 };
 
 use crate::fold::Clock;
 use crate::lenient::Leaf;
 use crate::reply::{self, ReplyFact};
+use crate::sends::{self, SendFacts};
 
 /// Longest openid, unionid, appid, scene or message id that is looked at, in bytes. Real ones have fewer than 70;
 /// PostgreSQL cannot index texts of some thousands.
@@ -33,6 +34,8 @@ pub struct Fact {
     pub sighting: Option<Sighting>,
     /// What became known of the reply to a push.
     pub reply: Option<Box<ReplyFact>>,
+    /// What became known of active messages.
+    pub sends: Option<Box<SendFacts>>,
 }
 
 /// A person, and what became known of them.
@@ -79,6 +82,7 @@ pub(crate) struct Attributes<'a> {
     pub(crate) source: &'a str,
     pub(crate) id: &'a str,
     pub(crate) kind: &'a str,
+    pub(crate) subject: Option<&'a str>,
     /// Unix milliseconds.
     pub(crate) at_ms: Option<i64>,
     /// The store's own clock, for events without any time. Unix milliseconds.
@@ -93,6 +97,9 @@ pub(crate) fn read(event: Attributes<'_>, data: &str) -> Option<Fact> {
     }
     if reply::concerns(kind) {
         return about_reply(event, data);
+    }
+    if kind == TYPE_SEND_RESULT {
+        return about_send(event, data);
     }
     let is_push = [TYPE_MESSAGE, TYPE_EVENT, TYPE_COMPONENT]
         .iter()
@@ -126,8 +133,8 @@ struct PushFields<'a> {
     recognition: Leaf<'a>,
 }
 
-fn push(event: Attributes<'_>, data: &str) -> Option<Fact> {
-    let data: PushData<'_, PushFields<'_>> = serde_json::from_str(data).ok()?;
+fn push(event: Attributes<'_>, text: &str) -> Option<Fact> {
+    let data: PushData<'_, PushFields<'_>> = serde_json::from_str(text).ok()?;
     let push = data.push;
     let received_ms = i64::try_from(data.received_at_ms).ok()?;
     let second = event
@@ -167,15 +174,23 @@ fn push(event: Attributes<'_>, data: &str) -> Option<Fact> {
     } else {
         None
     };
+    let sighting = sighting.and_then(|(openid, change)| {
+        let openid = openid.into_nonempty().and_then(identifier)?;
+        Some(Sighting { openid, change })
+    });
+    let openid = sighting.as_ref().map(|sighting| sighting.openid.as_str());
+    let sends = event
+        .kind
+        .strip_prefix(TYPE_EVENT)
+        .filter(|name| sends::is_told_by(name))
+        .and_then(|name| sends::pushed(name, text, openid));
     Some(Fact {
         account: account(&data.account)?,
         appid: identifier(data.appid.into_owned()),
         at,
-        sighting: sighting.and_then(|(openid, change)| {
-            let openid = openid.into_nonempty().and_then(identifier)?;
-            Some(Sighting { openid, change })
-        }),
+        sighting,
         reply: None,
+        sends: sends.map(Box::new),
     })
 }
 
@@ -314,6 +329,7 @@ fn profile(event: Attributes<'_>, data: &str) -> Option<Fact> {
             change: Change::Profile(Box::new(fields)),
         }),
         reply: None,
+        sends: None,
     })
 }
 
@@ -327,6 +343,26 @@ fn about_reply(event: Attributes<'_>, data: &str) -> Option<Fact> {
         at: Clock::new(at_ms.div_euclid(1000), at_ms, event.source, event.id),
         sighting: None,
         reply: Some(Box::new(told.reply)),
+        sends: None,
+    })
+}
+
+/// To be sent something is no sign of life: it tells nothing of the user.
+fn about_send(event: Attributes<'_>, data: &str) -> Option<Fact> {
+    let (data, facts) = sends::result(event.subject, data)?;
+    let sent_at_ms = facts.sent.as_ref()?.sent_at_ms;
+    Some(Fact {
+        account: account(&data.account)?,
+        appid: identifier(data.appid.into_owned()),
+        at: Clock::new(
+            sent_at_ms.div_euclid(1000),
+            sent_at_ms,
+            event.source,
+            event.id,
+        ),
+        sighting: None,
+        reply: None,
+        sends: Some(Box::new(facts)),
     })
 }
 
@@ -337,7 +373,7 @@ fn account(name: &str) -> Option<String> {
 }
 
 /// A name that can be looked for: neither empty nor too long for an index.
-fn identifier(text: String) -> Option<String> {
+pub(crate) fn identifier(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty() && is_short(text))
 }
 
@@ -354,6 +390,7 @@ mod tests {
             source: "/accounts/demo",
             id: "e1",
             kind,
+            subject: None,
             at_ms: Some(1_714_113_002_000),
             now_ms: 1_714_113_003_000,
         };
@@ -414,6 +451,7 @@ mod tests {
                     source: "/accounts/demo",
                     id: "e1",
                     kind,
+                    subject: None,
                     at_ms: None, // so that CreateTime is looked at
                     now_ms: 0,
                 };
@@ -491,6 +529,7 @@ mod tests {
             source: "/accounts/demo",
             id: "e1",
             kind: "weir.message.text",
+            subject: None,
             at_ms: None,
             now_ms: 0,
         };

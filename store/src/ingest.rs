@@ -28,7 +28,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::Limits;
 use crate::event::NewEvent;
 use crate::metrics::{Metrics, Queued};
-use crate::repo::{Batch, Repo, RepoError, Taken};
+use crate::repo::{Batch, Repo, RepoError, Stored, Taken};
 
 /// What became of an event that was handed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,6 +204,24 @@ impl Writing {
         group
     }
 
+    /// Counts what new events tell of active messages.
+    fn count_sends(&self, events: &[NewEvent], outcomes: &[Outcome]) {
+        let new = |outcome: &Outcome| matches!(outcome, Outcome::Stored(taken) if taken.stored == Stored::Created);
+        let told = events
+            .iter()
+            .zip(outcomes)
+            .filter(|(_, outcome)| new(outcome));
+        let facts = told.filter_map(|(event, _)| event.fact.as_ref()?.sends.as_deref());
+        for facts in facts {
+            if let Some(sent) = &facts.sent {
+                self.metrics.send(sent.api, sent.outcome);
+            }
+            for report in &facts.reports {
+                self.metrics.delivery(report.failure.is_some());
+            }
+        }
+    }
+
     async fn commit(&self, group: Vec<Request>) {
         let mut senders = Vec::with_capacity(group.len());
         let mut events = Vec::new();
@@ -213,10 +231,12 @@ impl Writing {
         }
         let count = events.len();
         let begun = Instant::now();
-        let result = store(&*self.repo, Batch::from(events)).await;
+        let batch = Batch::from(events);
+        let result = store(&*self.repo, batch.clone()).await;
         let mut outcomes = match result {
             Ok(outcomes) => {
                 self.metrics.committed(count, begun.elapsed());
+                self.count_sends(&batch, &outcomes);
                 Ok(outcomes.into_iter())
             }
             Err(error) => {

@@ -1,4 +1,4 @@
-//! The store: takes Weir's events, keeps them, and answers questions about accounts, users and messages.
+//! The store: takes Weir's events, keeps them, and answers questions about accounts, users, messages and sends.
 //!
 //! # The way of an event
 //! [`routes`](server::router) → `body` cuts the request → [`event`] reads each, and [`fact`] what it tells →
@@ -30,6 +30,7 @@ pub mod metrics;
 pub mod reply;
 pub mod repo;
 mod routes;
+pub mod sends;
 pub mod server;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -8,7 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
-use weir_store_api::WorkState;
+use weir_store_api::{SendApi, SendOutcome, WorkState};
 
 /// Media type of [`Metrics::render`]. Source: OpenMetrics 1.0.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -17,6 +17,13 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabel {
     result: &'static str,
+}
+
+/// What became of an active message.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SendLabel {
+    api: &'static str,
+    outcome: &'static str,
 }
 
 /// A request, as far as it is counted.
@@ -48,6 +55,8 @@ pub struct Metrics {
     events: Family<ResultLabel, Counter>,
     unread: Counter,
     claims: Family<ResultLabel, Counter>,
+    sends: Family<SendLabel, Counter>,
+    deliveries: Family<ResultLabel, Counter>,
     commits: Family<ResultLabel, Counter>,
     commit_events: Histogram,
     commit_seconds: Histogram,
@@ -63,6 +72,8 @@ impl Default for Metrics {
             events: Family::default(),
             unread: Counter::default(),
             claims: Family::default(),
+            sends: Family::default(),
+            deliveries: Family::default(),
             commits: Family::default(),
             commit_events: Histogram::new(exponential_buckets(1.0, 2.0, 13)),
             commit_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 15)),
@@ -86,6 +97,16 @@ impl Default for Metrics {
             "Claims to the work behind a push or to the send of its reply, by what they were told: yours, elsewhere, \
              done or sent",
             metrics.claims.clone(),
+        );
+        registry.register(
+            "sends",
+            "Active messages that went through the gateway, by API and what WeChat did: sent, refused or unknown",
+            metrics.sends.clone(),
+        );
+        registry.register(
+            "deliveries",
+            "What WeChat pushed about messages that it had taken: delivered or failed",
+            metrics.deliveries.clone(),
         );
         registry.register(
             "commits",
@@ -145,6 +166,28 @@ impl Metrics {
             WorkState::Sent => "sent",
         };
         self.claims.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// Counts an active message.
+    pub(crate) fn send(&self, api: SendApi, outcome: SendOutcome) {
+        let api = match api {
+            SendApi::Template => "template",
+            SendApi::Subscribe => "subscribe",
+            SendApi::Bizsend => "bizsend",
+            SendApi::Custom => "custom",
+        };
+        let outcome = match outcome {
+            SendOutcome::Sent => "sent",
+            SendOutcome::Refused => "refused",
+            SendOutcome::Unknown => "unknown",
+        };
+        self.sends.get_or_create(&SendLabel { api, outcome }).inc();
+    }
+
+    /// Counts WeChat's word on a message.
+    pub(crate) fn delivery(&self, has_failed: bool) {
+        let result = if has_failed { "failed" } else { "delivered" };
+        self.deliveries.get_or_create(&ResultLabel { result }).inc();
     }
 
     /// Counts a commit that was made durable.

@@ -22,7 +22,9 @@ use crate::error::Error;
 use crate::ingest::{Ingest, Writer};
 use crate::metrics::Metrics;
 use crate::repo::{self, Repo};
-use crate::routes::{accounts, events, health, messages, metrics, replies, users};
+use crate::routes::{
+    accounts, credits, deliveries, events, health, messages, metrics, replies, users,
+};
 
 /// What every request can reach.
 #[derive(Debug, Clone)]
@@ -65,6 +67,8 @@ pub fn router(state: AppState) -> Router {
         .route("/v1/users/{account}/{openid}", get(users::show))
         .route("/v1/messages", get(messages::list))
         .route("/v1/replies", get(replies::list))
+        .route("/v1/deliveries", get(deliveries::list))
+        .route("/v1/credits", get(credits::list))
         .route_layer(from_fn_with_state(state.clone(), require_bearer));
     Router::new()
         .merge(api)

@@ -20,6 +20,16 @@ impl Clock {
         Self(second, millisecond, tie(source, id))
     }
 
+    /// From its parts as a database holds them.
+    pub(crate) fn from_parts(second: i64, millisecond: i64, tie: i64) -> Self {
+        Self(second, millisecond, tie)
+    }
+
+    /// The last part.
+    pub(crate) fn tie(self) -> i64 {
+        self.2
+    }
+
     /// The Unix time in seconds.
     #[must_use]
     pub fn second(self) -> i64 {

@@ -5,10 +5,12 @@
 //! per event, so every order of arrival ends in the same state (`tests/it/orders.rs` tries them all).
 
 mod clock;
+mod credit;
 mod follow;
 mod profile;
 
 pub use clock::Clock;
+pub use credit::{CreditChange, CreditNews, balance};
 pub use follow::{Evidence, Follow, Followed};
 pub use profile::{Clocks, Profile};
 

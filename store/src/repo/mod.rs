@@ -10,6 +10,7 @@ mod person;
 pub mod postgres;
 mod row;
 pub mod select;
+mod sends;
 pub mod sqlite;
 mod work;
 

@@ -1,6 +1,8 @@
 //! The routes, one file per resource, and what their listings have in common.
 
 pub(crate) mod accounts;
+pub(crate) mod credits;
+pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod messages;

@@ -14,4 +14,5 @@ mod migrations;
 mod orders;
 mod process;
 mod scripted;
+mod sends;
 mod suite;

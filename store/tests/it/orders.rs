@@ -15,7 +15,7 @@ on_both_databases! {
 }
 
 /// All orders of `0..count`.
-fn orders(count: usize) -> Vec<Vec<usize>> {
+pub(crate) fn orders(count: usize) -> Vec<Vec<usize>> {
     if count == 0 {
         return vec![vec![]];
     }

@@ -89,4 +89,23 @@ statements! {
             sender = p.sender, ended_at_ms = p.ended_at_ms, reason = p.reason, errcode = p.errcode, state = p.state \
         FROM json_populate_recordset(NULL::work, $1::text::json) p \
         WHERE w.source_key = p.source_key AND w.push = p.push",
+    insert_sends: "INSERT INTO sends (seq, account_key, appid, openid, client, api, template_id, msgtype, \
+            client_msg_id, digest, errcode, msgid, outcome, sent_at_ms) \
+        SELECT seq, account_key, appid, openid, client, api, template_id, msgtype, client_msg_id, digest, errcode, \
+            msgid, outcome, sent_at_ms \
+        FROM json_populate_recordset(NULL::sends, $1::text::json)",
+    save_reports: "INSERT INTO reports (account_key, msgid, failure, at, at_ms, tie) \
+        SELECT account_key, msgid, failure, at, at_ms, tie \
+        FROM json_populate_recordset(NULL::reports, $1::text::json) \
+        ON CONFLICT (account_key, msgid) DO UPDATE SET failure = excluded.failure, at = excluded.at, \
+            at_ms = excluded.at_ms, tie = excluded.tie \
+        WHERE (excluded.at, excluded.at_ms, excluded.tie) > (reports.at, reports.at_ms, reports.tie)",
+    add_credits: "INSERT INTO credits (account_key, openid, template_id) \
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING",
+    find_credits: "SELECT c.account_key, c.openid, c.template_id, c.credit_key \
+        FROM unnest($1::bigint[], $2::text[], $3::text[]) k (account_key, openid, template_id) \
+        JOIN credits c ON c.account_key = k.account_key AND c.openid = k.openid AND c.template_id = k.template_id",
+    insert_credit_news: "INSERT INTO credit_news (credit_key, seq, place, change, msgid, at, at_ms, tie) \
+        SELECT credit_key, seq, place, change, msgid, at, at_ms, tie \
+        FROM json_populate_recordset(NULL::credit_news, $1::text::json)",
 }

@@ -1,7 +1,8 @@
 //! One batch, one transaction, a handful of round trips however many events it has: rows travel as arrays.
 //!
 //! Several stores may do this at once. What two of them could both want is locked in one order: events by source
-//! and id, then people by account and openid, then people by key, then work by source and push.
+//! and id, then people by account and openid, then people by key, then work by source and push, then reports by account
+//! and message, then credits by account, openid and template.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,10 +11,11 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement, Transaction};
 
 use super::super::person::{FollowRow, ProfileRow, json, load};
+use super::super::sends::Additions;
 use super::super::work::pages;
 use super::super::{Row, Stored, Taken};
 use super::statements::Statements;
-use super::{Failure, work};
+use super::{Failure, sends, work};
 use crate::event::NewEvent;
 use crate::fact::{Change, Fact, Message};
 
@@ -148,6 +150,11 @@ impl Writing {
         if !pages.is_empty() {
             work::write(&transaction, statements, &pages, &mut taken).await?;
         }
+        let mut additions = Additions::default();
+        for (seq, account_key, fact) in &created {
+            additions.add(*seq, *account_key, fact);
+        }
+        sends::write(&transaction, statements, additions).await?;
         transaction.commit().await?;
         Ok(taken)
     }

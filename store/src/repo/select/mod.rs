@@ -5,6 +5,8 @@
 //! for its plans). A listing that no single index serves (across accounts, or both states) runs its statement once
 //! per branch and merges.
 
+mod credits;
+mod deliveries;
 mod events;
 mod messages;
 mod replies;
@@ -16,6 +18,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use weir_store_api::read::{Account, Page};
 
+pub use credits::{CreditFilter, credits};
+pub use deliveries::{DeliveryFilter, deliveries};
 pub use events::{EventFilter, events};
 pub use messages::{MessageFilter, messages};
 pub use replies::{ReplyFilter, replies};
@@ -189,7 +193,15 @@ mod tests {
         for step in migrate::SQLITE {
             connection.execute_batch(step.sql).unwrap();
         }
-        let listings = [users::PLANS, messages::PLANS, events::PLANS, replies::PLANS].concat();
+        let listings = [
+            users::PLANS,
+            messages::PLANS,
+            events::PLANS,
+            replies::PLANS,
+            deliveries::PLANS,
+            credits::PLANS,
+        ]
+        .concat();
         for (statement, expected) in listings {
             let explain = format!("EXPLAIN QUERY PLAN {}", statement.replace('$', "?"));
             let mut explain = connection.prepare(&explain).unwrap();
@@ -205,7 +217,7 @@ mod tests {
                 "{statement}: {steps:#?}"
             );
             // The inner statement, already cut to a page, is what the others are looked up for.
-            let is_page = |step: &str| step == "SCAN f" || step == "SCAN m";
+            let is_page = |step: &str| ["SCAN f", "SCAN m", "SCAN s"].contains(&step);
             assert!(
                 steps.iter().all(|step| is_page(step)
                     || !(step.contains("SCAN") || step.contains("TEMP B-TREE"))),

@@ -7,9 +7,10 @@ use std::collections::hash_map::Entry;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, named_params};
 
 use super::super::person::{FollowRow, ProfileRow, load, person_columns};
+use super::super::sends::Additions;
 use super::super::work::pages;
 use super::super::{Row, Stored, Taken};
-use super::{unreadable, work};
+use super::{sends, unreadable, work};
 use crate::event::NewEvent;
 use crate::fact::{Change, Fact, Message};
 use crate::fold::Person;
@@ -66,6 +67,7 @@ impl Writing {
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let known = &mut self.known;
         let mut people = People::new();
+        let mut additions = Additions::default();
         let mut results = Vec::with_capacity(events.len());
         for event in events {
             let account_key = match &event.fact {
@@ -81,6 +83,7 @@ impl Writing {
             if let (Some(fact), Some(account_key)) = (&event.fact, account_key) {
                 known.appid(&transaction, fact, account_key)?;
                 project(&transaction, &mut people, fact, account_key, seq)?;
+                additions.add(seq, account_key, fact);
             }
         }
         for ((account_key, _), someone) in &people {
@@ -88,6 +91,7 @@ impl Writing {
         }
         let pages = pages(events, &results, &known.sources, &known.accounts);
         work::write(&transaction, &pages, &mut results)?;
+        sends::write(&transaction, &additions)?;
         transaction.commit()?;
         Ok(results)
     }

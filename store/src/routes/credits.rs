@@ -1,0 +1,46 @@
+//! `/v1/credits`: how many subscribe messages users still allow.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use weir_store_api::read::{Credit, Page};
+
+use super::{Parameters, slice};
+use crate::cursor::Order;
+use crate::error::Error;
+use crate::repo::select::{self, CreditFilter};
+use crate::server::AppState;
+
+/// Whose, and for what.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListParameters {
+    /// Of this account.
+    account: Option<String>,
+    /// Of this user.
+    openid: Option<String>,
+    /// For this template.
+    template_id: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// 1 to 200; 50.
+    limit: Option<usize>,
+}
+
+/// `GET /v1/credits`: last heard of first.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    Parameters(parameters): Parameters<ListParameters>,
+) -> Result<Json<Page<Credit>>, Error> {
+    let filter = CreditFilter {
+        account: parameters.account,
+        openid: parameters.openid,
+        template_id: parameters.template_id,
+    };
+    let slice = slice(
+        Order::Credits,
+        parameters.cursor.as_deref(),
+        parameters.limit,
+    )?;
+    Ok(Json(select::credits(&*state.repo, &filter, slice).await?))
+}

@@ -1,0 +1,48 @@
+//! `/v1/deliveries`: active messages, and what became of them.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use weir_store_api::read::{Delivery, Page};
+
+use super::{Parameters, slice};
+use crate::cursor::Order;
+use crate::error::Error;
+use crate::repo::select::{self, DeliveryFilter};
+use crate::server::AppState;
+
+/// Which messages.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListParameters {
+    /// Of this account.
+    account: Option<String>,
+    /// To this user.
+    openid: Option<String>,
+    /// Of this name, which WeChat gave it.
+    msgid: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// 1 to 200; 50.
+    limit: Option<usize>,
+}
+
+/// `GET /v1/deliveries`: last stored first.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    Parameters(parameters): Parameters<ListParameters>,
+) -> Result<Json<Page<Delivery>>, Error> {
+    let filter = DeliveryFilter {
+        account: parameters.account,
+        openid: parameters.openid,
+        msgid: parameters.msgid,
+    };
+    let slice = slice(
+        Order::Deliveries,
+        parameters.cursor.as_deref(),
+        parameters.limit,
+    )?;
+    Ok(Json(
+        select::deliveries(&*state.repo, &filter, slice).await?,
+    ))
+}
