@@ -84,6 +84,21 @@ async fn several_stores_may_start_on_an_empty_database_at_once() {
     }
 }
 
+/// SQLite's switch to its write-ahead log does not wait by itself: it is refused while anybody writes.
+#[tokio::test]
+async fn a_store_waits_for_the_one_that_makes_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weir.db");
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let config = Config::local(format!("sqlite:{}", path.display()));
+    let starting = tokio::spawn(async move { Store::open(&config).await.map(|_| ()) });
+    // Time to meet the lock; whoever is later finds none, and nothing is shown.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    other.execute_batch("COMMIT").unwrap();
+    starting.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn what_cannot_be_a_database_is_refused_without_repeating_a_password() {
     for url in [

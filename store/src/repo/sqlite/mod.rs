@@ -14,6 +14,7 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use async_trait::async_trait;
@@ -30,6 +31,10 @@ const CHECKPOINT_PAGES: u32 = 8_192;
 const WRITER_CACHE_KIB: i64 = 128 * 1024;
 /// What each reader keeps.
 const READER_CACHE_KIB: i64 = 16 * 1024;
+/// How long to wait while another store migrates.
+const MIGRATION: Duration = Duration::from_secs(600);
+/// Between two attempts to switch to the write-ahead log.
+const SWITCH_PAUSE: Duration = Duration::from_millis(10);
 /// More prepared statements than there are.
 const STATEMENTS: usize = 64;
 
@@ -49,9 +54,7 @@ impl Sqlite {
         let named = || format!("cannot open the SQLite database {}", path.display());
         let mut connection = Connection::open(path).with_context(named)?;
         connection.busy_timeout(settings.timeout)?;
-        let mode: String = connection
-            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
-            .with_context(named)?;
+        let mode = log_ahead(&connection, settings.timeout).with_context(named)?;
         ensure!(
             mode == "wal",
             "the SQLite database must be a file: it has no write-ahead log"
@@ -64,11 +67,35 @@ impl Sqlite {
         connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection.busy_timeout(MIGRATION)?;
         migrate(&mut connection).with_context(named)?;
+        connection.busy_timeout(settings.timeout)?;
         Ok(Self {
             writer: Writer::start(connection)?,
             readers: Arc::new(Readers::new(path, settings)),
         })
+    }
+}
+
+/// Switches to the write-ahead log, and says what is used then.
+///
+/// Of several stores that find a new file at once, one does it. The switch makes a writer of a reader, and where several
+/// want that SQLite turns all but one away at once, whatever its timeout: if each waited for the others to stop reading,
+/// all would wait for ever. The pragma has let go of its lock when it fails, so here it can be waited for.
+fn log_ahead(connection: &Connection, timeout: Duration) -> rusqlite::Result<String> {
+    let begun = Instant::now();
+    loop {
+        let switched =
+            connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0));
+        match switched {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && begun.elapsed() < timeout =>
+            {
+                std::thread::sleep(SWITCH_PAUSE);
+            }
+            switched => return switched,
+        }
     }
 }
 
