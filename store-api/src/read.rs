@@ -225,6 +225,9 @@ pub struct Credit {
     pub template_id: String,
     /// What is left: one for each time the user accepted, less the messages sent; nothing after a refusal.
     pub balance: u64,
+    /// Whether the balance is all there is. `false`: no accept or refusal of this user was heard, or WeChat took a message that
+    /// nothing allowed, so there were accepts that nobody told of, or the template is a long-term one.
+    pub certain: bool,
     /// The time of the newest event about it.
     pub changed_at: String,
 }

@@ -119,7 +119,7 @@ fn used(sent: &Sent) -> Option<CreditChanged> {
     let change = match (sent.api, sent.outcome) {
         (SendApi::Template | SendApi::Custom, _) => return None,
         (_, SendOutcome::Sent) => CreditChange::UsedBySend,
-        (_, SendOutcome::Refused) if sent.errcode == Some(NO_CREDIT) => CreditChange::Withdrawn,
+        (_, SendOutcome::Refused) if sent.errcode == Some(NO_CREDIT) => CreditChange::NoneLeft,
         (_, SendOutcome::Refused | SendOutcome::Unknown) => return None,
     };
     Some(CreditChanged {
@@ -391,7 +391,7 @@ mod tests {
         assert_eq!(credit("bizsend", "sent", 0), Some(CreditChange::UsedBySend));
         assert_eq!(
             credit("subscribe", "refused", 43101),
-            Some(CreditChange::Withdrawn)
+            Some(CreditChange::NoneLeft)
         );
         assert_eq!(credit("subscribe", "refused", 47003), None);
         assert_eq!(credit("subscribe", "unknown", 0), None);

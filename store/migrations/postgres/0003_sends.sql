@@ -51,7 +51,7 @@ CREATE TABLE credit_news (
     credit_key  BIGINT NOT NULL,
     seq         BIGINT NOT NULL,            -- of its event
     place       BIGINT NOT NULL,            -- in its event
-    change      BIGINT NOT NULL,            -- 0 granted, 1 withdrawn, 2 used by a send, 3 used as a push says
+    change      BIGINT NOT NULL,            -- 0 granted, 1 withdrawn, 2 used by a send, 3 used as a push says, 4 none left
     msgid       TEXT,                       -- of the message that used it
     at          BIGINT NOT NULL,            -- its clock in three parts
     at_ms       BIGINT NOT NULL,

@@ -51,7 +51,7 @@ CREATE TABLE credit_news (
     credit_key  INTEGER NOT NULL,
     seq         INTEGER NOT NULL,       -- of its event
     place       INTEGER NOT NULL,       -- in its event
-    change      INTEGER NOT NULL,       -- 0 granted, 1 withdrawn, 2 used by a send, 3 used as a push says
+    change      INTEGER NOT NULL,       -- 0 granted, 1 withdrawn, 2 used by a send, 3 used as a push says, 4 none left
     msgid       TEXT,                   -- of the message that used it
     at          INTEGER NOT NULL,       -- its clock in three parts
     at_ms       INTEGER NOT NULL,

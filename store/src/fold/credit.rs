@@ -4,15 +4,21 @@
 //! order in which they happened, so nothing is ever below 0 and what was used before the first accept that is known
 //! costs nothing later.
 //!
+//! # When the number is certain
+//! The user's own word must have been heard, an accept or a refusal: where no pushes arrive, a user who accepts again would
+//! be taken for one who has not. And nothing may contradict it: if WeChat took a message where nothing was left, there is more
+//! than is known of, accepts from before Weir listened or a long-term template. From there on the balance is only what there
+//! is at least, until a refusal says that nothing is left.
+//!
 //! # One message, told twice
 //! The gateway tells of a message when it is sent, and WeChat pushes how that ended. With a `msgid` the two are known to be
 //! one. Where a send was answered without (`bizsend`), the sends and the pushes that no send is known of are taken
 //! for each other in their order.
 //!
 //! # Bounds
-//! Whether a template is a one-time one is not told: of a long-term one the balance means nothing. Gateway and WeChat have clocks
-//! of their own: a message sent within their difference of the accept may count before it. WeChat's own word, 43101,
-//! withdraws what is left.
+//! Whether a template is a one-time one is not told: of a long-term one the balance means nothing until a second message was
+//! taken after one accept. Gateway and WeChat have clocks of their own: a message sent within their difference of the accept may
+//! count before it. WeChat's own word, 43101, withdraws what is left.
 
 use std::collections::BTreeMap;
 
@@ -23,8 +29,10 @@ use super::Clock;
 pub enum CreditChange {
     /// The user accepted: one message more.
     Granted,
-    /// The user refused, or WeChat says that nothing is left.
+    /// The user refused.
     Withdrawn,
+    /// WeChat says that nothing is left.
+    NoneLeft,
     /// A message was sent, says the gateway.
     UsedBySend,
     /// A message was sent, says WeChat.
@@ -48,8 +56,17 @@ pub struct CreditNews {
 type Moment = (Clock, i64);
 
 /// What is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Balance {
+    /// How many messages are allowed.
+    pub left: u64,
+    /// Whether these are all: the user's word was heard, and nothing contradicts it.
+    pub certain: bool,
+}
+
+/// What is left after all that is known.
 #[must_use]
-pub fn balance(news: &[CreditNews]) -> u64 {
+pub fn balance(news: &[CreditNews]) -> Balance {
     let mut steps: Vec<(Moment, CreditChange)> = news
         .iter()
         .filter(|news| !is_use(news))
@@ -58,11 +75,24 @@ pub fn balance(news: &[CreditNews]) -> u64 {
     let used = |moment| (moment, CreditChange::UsedBySend);
     steps.extend(uses(news).into_iter().map(used));
     steps.sort_unstable_by_key(|(moment, _)| *moment);
-    steps.iter().fold(0, |left, (_, change)| match change {
-        CreditChange::Granted => left + 1,
-        CreditChange::Withdrawn => 0,
-        CreditChange::UsedBySend | CreditChange::UsedAsPushed => left.saturating_sub(1),
-    })
+    let mut left = 0_u64;
+    let mut is_heard = false;
+    let mut is_complete = true;
+    for (_, change) in steps {
+        match change {
+            CreditChange::Granted => (left, is_heard) = (left + 1, true),
+            CreditChange::Withdrawn => (left, is_heard, is_complete) = (0, true, true),
+            CreditChange::NoneLeft => (left, is_complete) = (0, true),
+            CreditChange::UsedBySend | CreditChange::UsedAsPushed => {
+                is_complete &= left > 0;
+                left = left.saturating_sub(1);
+            }
+        }
+    }
+    Balance {
+        left,
+        certain: is_heard && is_complete,
+    }
 }
 
 fn is_use(news: &CreditNews) -> bool {
@@ -120,11 +150,19 @@ fn uses(news: &[CreditNews]) -> Vec<Moment> {
 
 #[cfg(test)]
 mod tests {
-    use super::CreditChange::{Granted, UsedAsPushed, UsedBySend, Withdrawn};
+    use super::CreditChange::{Granted, NoneLeft, UsedAsPushed, UsedBySend, Withdrawn};
     use super::*;
 
-    /// The balance after changes at these seconds, with these message ids.
+    /// What is left after changes at these seconds, with these message ids.
     fn after(changes: &[(i64, CreditChange, &str)]) -> u64 {
+        whole(changes).left
+    }
+
+    fn is_certain(changes: &[(i64, CreditChange, &str)]) -> bool {
+        whole(changes).certain
+    }
+
+    fn whole(changes: &[(i64, CreditChange, &str)]) -> Balance {
         let news: Vec<_> = changes
             .iter()
             .map(|(second, change, msgid)| CreditNews {
@@ -154,6 +192,29 @@ mod tests {
     #[test]
     fn what_was_used_before_it_was_known_costs_nothing_later() {
         assert_eq!(after(&[(1, UsedBySend, "a"), (2, Granted, "")]), 1);
+    }
+
+    #[test]
+    fn a_message_that_nothing_allowed_shows_that_not_all_is_known_until_wechat_says_no() {
+        let grant = (1, Granted, "");
+        let sends = [(2, UsedBySend, "a"), (3, UsedBySend, "b")];
+        assert!(!is_certain(&[]));
+        assert!(is_certain(&[grant, sends[0]]));
+        assert!(!is_certain(&[grant, sends[0], sends[1]]));
+        assert!(!is_certain(&[sends[0]]), "accepted before anybody listened");
+        assert!(!is_certain(&[sends[0], sends[1], (4, Granted, "")]));
+        assert!(is_certain(&[grant, sends[0], sends[1], (4, Withdrawn, "")]));
+        assert!(is_certain(&[grant, sends[0], sends[1], (4, NoneLeft, "")]));
+    }
+
+    #[test]
+    fn what_wechat_refuses_is_certain_only_of_users_who_are_heard() {
+        let none = (3, NoneLeft, "");
+        assert_eq!(after(&[(1, Granted, ""), (2, Granted, ""), none]), 0);
+        assert!(is_certain(&[(1, Granted, ""), none]));
+        assert!(is_certain(&[(1, Withdrawn, ""), none]));
+        assert!(!is_certain(&[none]), "an accept would not be heard either");
+        assert!(!is_certain(&[(1, UsedBySend, "a"), none]));
     }
 
     #[test]

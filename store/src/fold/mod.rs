@@ -10,7 +10,7 @@ mod follow;
 mod profile;
 
 pub use clock::Clock;
-pub use credit::{CreditChange, CreditNews, balance};
+pub use credit::{Balance, CreditChange, CreditNews, balance};
 pub use follow::{Evidence, Follow, Followed};
 pub use profile::{Clocks, Profile};
 

@@ -171,11 +171,12 @@ fn known<T: Copy>(all: &[T], column: fn(T) -> i64, value: i64) -> Result<T, Repo
         .ok_or_else(|| RepoError::Unavailable("a column is not one of ours".to_owned()))
 }
 
-const CHANGES: [CreditChange; 4] = [
+const CHANGES: [CreditChange; 5] = [
     CreditChange::Granted,
     CreditChange::Withdrawn,
     CreditChange::UsedBySend,
     CreditChange::UsedAsPushed,
+    CreditChange::NoneLeft,
 ];
 
 fn change_column(change: CreditChange) -> i64 {
@@ -184,6 +185,7 @@ fn change_column(change: CreditChange) -> i64 {
         CreditChange::Withdrawn => 1,
         CreditChange::UsedBySend => 2,
         CreditChange::UsedAsPushed => 3,
+        CreditChange::NoneLeft => 4,
     }
 }
 

@@ -115,12 +115,14 @@ pub async fn credits(
     let items = page.items.into_iter().map(|(key, name)| {
         let (account_key, openid, template_id) = name;
         let news = news.remove(&key).unwrap_or_default();
+        let now = balance(&news);
         let newest = news.iter().map(|news| news.at.second()).max();
         Credit {
             account: name_of(&accounts, account_key).unwrap_or_default(),
             openid,
             template_id,
-            balance: balance(&news),
+            balance: now.left,
+            certain: now.certain,
             changed_at: seconds(newest.unwrap_or_default()),
         }
     });
