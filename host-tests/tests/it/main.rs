@@ -84,6 +84,7 @@ scenarios! {
         files_of_every_size_go_up_and_come_down_unchanged,
         what_wechat_says_to_all_alike_is_asked_for_once,
         what_was_sent_is_in_the_store_without_its_content,
+        what_wechat_says_of_a_message_later_is_what_the_store_says_of_it,
         a_days_calls_that_are_used_up_are_not_asked_for_again,
         mistakes_are_refused_before_wechat_sees_them_where_that_is_wanted,
         eight_callers_meet_an_invalidated_token_and_none_sees_it;

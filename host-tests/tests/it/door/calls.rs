@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use weir_host_tests::{Gateway, SHOP_KEY, eventually, somebody};
 use weir_sim::api::{Follow, Limit};
 use weir_sim::http::Request;
+use weir_sim::{Push, UserSees};
 
 use super::{STABLE_TOKEN, get, json, login, open_in, post, send};
 
@@ -182,6 +183,43 @@ pub(crate) async fn what_was_sent_is_in_the_store_without_its_content<G: Gateway
         text.contains("\"T-1\"") && text.contains(&errcode.to_string()),
         "{text}"
     );
+    Ok(())
+}
+
+/// The send by the door, its end by the push filter: one message in the store, whichever it hears of first.
+pub(crate) async fn what_wechat_says_of_a_message_later_is_what_the_store_says_of_it<G: Gateway>()
+-> Result<()> {
+    let Some(world) = open_in::<G>("delivered", |_| {}).await? else {
+        return Ok(());
+    };
+    let sender = world.sender()?;
+    for (status, state, reason) in [
+        ("success", "delivered", Value::Null),
+        ("failed:user block", "failed", json!("user block")),
+    ] {
+        let openid = somebody();
+        world.api().follow("demo", &openid, Follow::default())?;
+        let template = json!({"touser": openid, "template_id": "T-1", "data": {}});
+        let sent = json(&world, &post(TEMPLATE_SEND, &template)).await?;
+        let msgid = sent["msgid"].as_u64().with_context(|| sent.to_string())?;
+        let finished = Push::event(&world.account, &openid, "TEMPLATESENDJOBFINISH")
+            .field("MsgID", msgid.to_string())
+            .field("Status", status);
+        let exchange = sender.push(&finished).await;
+        assert_eq!(exchange.reply, UserSees::Nothing, "{exchange:?}");
+
+        let path = format!("/v1/deliveries?account=demo&openid={openid}&msgid={msgid}");
+        let delivery = eventually("the message's end in the store", async || {
+            let page: Option<Value> = world.read(&path).await?;
+            let delivery = page.map(|page| page["items"][0].clone());
+            Ok(delivery.filter(|delivery| !delivery["reported_at"].is_null()))
+        })
+        .await?;
+        assert_eq!(delivery["state"], state, "{delivery}");
+        assert_eq!(delivery["reason"], reason, "{delivery}");
+        assert_eq!(delivery["client"], "shop", "{delivery}");
+        assert_eq!(delivery["api"], "template", "{delivery}");
+    }
     Ok(())
 }
 

@@ -18,6 +18,7 @@ pub(crate) use calls::{
     files_of_every_size_go_up_and_come_down_unchanged,
     mistakes_are_refused_before_wechat_sees_them_where_that_is_wanted,
     what_was_sent_is_in_the_store_without_its_content,
+    what_wechat_says_of_a_message_later_is_what_the_store_says_of_it,
     what_wechat_says_to_all_alike_is_asked_for_once, whoever_has_a_key_calls_by_header_or_by_path,
 };
 pub(crate) use tokens::eight_callers_meet_an_invalidated_token_and_none_sees_it;
