@@ -1,7 +1,7 @@
 //! The document of the API door.
 
 use serde_json::Value;
-use weir_door::config::{Account, Client, Config, HandOut, Limits, Linter, Quota};
+use weir_door::config::{Account, Client, Config, Credits, HandOut, Limits, Linter, Quota};
 use weir_engine::config::{AccountId, Secret};
 
 use crate::node::Node;
@@ -19,6 +19,7 @@ pub(crate) static DOCUMENT: Shape = Shape::Object {
         "store" Optional, &STORE, "Where it is recorded what was sent to whom. Without it nothing is.";
         "hand_out" OrText("stand_in"), &HAND_OUT, "What an SDK that asks for an access token gets: something that only this door understands, or the shared access token, for SDKs that also call WeChat directly.";
         "linter" OrText("warn"), &LINTER, "What is done about requests that WeChat would refuse or show wrongly.";
+        "credits" Optional, &CREDITS, "What is done about subscribe messages that their user has not allowed.";
         "quotas" Optional, &QUOTAS, "Calls per day. WeChat's own limit (45009) is obeyed without.";
         "limits" Optional, &LIMITS, "Bounds and times.";
     ],
@@ -91,6 +92,22 @@ static STORE: Shape = Shape::Object {
 static HAND_OUT: Shape = Shape::Choice(&["stand_in", "access_token"]);
 static LINTER: Shape = Shape::Choice(&["off", "warn", "refuse"]);
 
+static CREDITS: Shape = Shape::Object {
+    fields: fields![
+        "refuse" Optional, &Shape::Flag, "The store is asked before each; where it is certain that nothing is left the answer is 43101, and WeChat is not asked.";
+        "path" OrText("/v1/credits"), &shapes::URL_PATH, "The path of the store's balances.";
+        "timeout_ms" Or(200), &Shape::Whole { min: 1, max: 5_000 }, "How long the store may take, milliseconds. Then the message goes on.";
+        "long_term" Optional, &TEMPLATES, "Long-term templates (长期订阅): one accept allows any number of messages, so they are never refused here. WeChat does not tell which they are.";
+    ],
+    one_of: &[],
+};
+static TEMPLATES: Shape = Shape::List {
+    of: &shapes::WORD,
+    min: 0,
+    max: 1_000,
+    items: "templates",
+};
+
 static QUOTAS: Shape = Shape::List {
     of: &QUOTA,
     min: 0,
@@ -131,6 +148,19 @@ pub(crate) fn read_document(
         let path = node.text(STORE.fields(), "path")?.to_owned();
         Some((read_peer(&node, STORE.fields())?, path))
     });
+    let credits = root.at("credits").and_then(|node| {
+        if node.value.get("refuse").and_then(Value::as_bool) != Some(true) {
+            return None;
+        }
+        if root.at("store").is_none() {
+            node.wrong("needs \"store\", which knows what users allow");
+        }
+        Some(Credits {
+            path: node.text(CREDITS.fields(), "path")?.to_owned(),
+            timeout_ms: u32::try_from(node.number(CREDITS.fields(), "timeout_ms")).ok()?,
+            long_term: words(&node.field("long_term")),
+        })
+    });
     let quotas = root.field("quotas");
     let quotas = quotas.items().filter_map(|node| {
         let number = |name| u32::try_from(node.number(QUOTA.fields(), name)).ok();
@@ -161,6 +191,7 @@ pub(crate) fn read_document(
             Some("refuse") => Linter::Refuse,
             _ => Linter::Warn,
         },
+        credits,
         quotas: quotas.collect(),
         limits: Limits {
             replay_max_bytes: size("replay_max_bytes"),

@@ -17,6 +17,8 @@ pub struct Config {
     pub hand_out: HandOut,
     /// What is done about requests that WeChat would refuse or show wrongly.
     pub linter: Linter,
+    /// How subscribe messages are refused that their user has not allowed; `None`: they are not, WeChat does it.
+    pub credits: Option<Credits>,
     /// Calls per day.
     pub quotas: Vec<Quota>,
     /// Bounds and times.
@@ -90,6 +92,17 @@ pub enum Linter {
     Warn,
     /// They are answered here, with the `errcode` that WeChat has for it.
     Refuse,
+}
+
+/// How it is found out that a user has not allowed a subscribe message: the store knows.
+#[derive(Debug)]
+pub struct Credits {
+    /// The path of the store's balances.
+    pub path: String,
+    /// How long the store may take to say, milliseconds; then the message goes on.
+    pub timeout_ms: u32,
+    /// Templates of which an accept allows any number of messages: they are never refused.
+    pub long_term: Vec<String>,
 }
 
 /// How often an API may be called in a day.

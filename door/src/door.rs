@@ -229,6 +229,10 @@ impl Door {
             None => {}
         }
         exchange.body = body;
+        if self.credit_question(&exchange).is_some() {
+            // Asked from the root, as all calls are.
+            return self.hold(stream, exchange, Stage::Credit);
+        }
         self.go(stream, exchange, env)
     }
 
@@ -323,7 +327,7 @@ impl Door {
     }
 
     /// The request is complete, or as much of it as is wanted.
-    fn go(&mut self, stream: StreamId, exchange: Exchange, env: &mut Env<'_>) -> Step {
+    pub(crate) fn go(&mut self, stream: StreamId, exchange: Exchange, env: &mut Env<'_>) -> Step {
         let config = self.config.clone();
         let id = exchange.admitted.account;
         let Some(account) = config.account(id) else {
@@ -613,7 +617,11 @@ impl Door {
                 self.over(stream, Sent::Answered(answers::BAD_TOKEN), &[], env);
             }
             // Nothing was sent.
-            Stage::Login | Stage::Body | Stage::NoToken { .. } | Stage::Kept { .. } => {
+            Stage::Login
+            | Stage::Body
+            | Stage::Credit
+            | Stage::NoToken { .. }
+            | Stage::Kept { .. } => {
                 self.waiting.remove(&stream);
                 if let Some(exchange) = self.exchanges.remove(&stream) {
                     let asks = exchange.stage != Stage::Body

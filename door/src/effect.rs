@@ -75,4 +75,6 @@ pub enum Call {
     Replay(StreamId),
     /// A batch of events to the store.
     Store,
+    /// What the store knows of the credit that a message needs.
+    Credit(StreamId),
 }

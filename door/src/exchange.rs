@@ -17,6 +17,8 @@ pub(crate) enum Stage {
     Body,
     /// There is no access token; since when, monotonic milliseconds.
     NoToken { since_ms: u64 },
+    /// The store is to say whether the user has allowed the message.
+    Credit,
     /// Somebody else asks for the same thing.
     Kept { since_ms: u64 },
     /// WeChat has it.

@@ -8,9 +8,9 @@
 //!            ┌ refused: answered here
 //!  request ──┼ login (token, stable_token): answered with a stand-in
 //!            ├ kept for all (tickets, addresses): answered, or asked once
-//!            └ body ─ linter ─ quota ─ access token ──▶ WeChat ──▶ answer ─┬ passes
-//!                                          ▲                              ├ token refused: held, once more
-//!                                          └────── replay ────────────────┘
+//!            └ body ─ linter ─ credit ─ quota ─ access token ──▶ WeChat ──▶ answer ─┬ passes
+//!                                                   ▲                              ├ token refused: held, once more
+//!                                                   └────── replay ────────────────┘
 //! ```
 //!
 //! A message is sent again only when WeChat has said that it refused the token: never twice.
@@ -25,6 +25,7 @@
 //! | `exchange` | what is remembered of a request |
 //! | `cache`, `quota` | what the workers share, beside the access tokens |
 //! | `lint`     | mistakes found before WeChat finds them |
+//! | `credits` | what the store knows of a user's accepts, before a message is sent |
 //! | `sends` | what was sent, for the store |
 
 #![cfg_attr(
@@ -41,6 +42,7 @@ mod admit;
 mod answers;
 mod cache;
 pub mod config;
+mod credits;
 mod door;
 mod effect;
 mod exchange;

@@ -11,7 +11,7 @@ pub enum Metric {
     Call {
         /// Whose.
         account: AccountId,
-        /// `forwarded`, `replayed`, `kept` (answered from what is kept), `login`, `linted`, `quota`, `no_token`.
+        /// `forwarded`, `replayed`, `kept` (answered from what is kept), `login`, `linted`, `no_credit`, `quota`, `no_token`.
         outcome: &'static str,
     },
     /// A request that was refused before it had an account, and why.
@@ -32,6 +32,13 @@ pub enum Metric {
         account: AccountId,
         /// Which rule.
         rule: &'static str,
+    },
+    /// What the store said of the credit that a message needs.
+    Credit {
+        /// Whose.
+        account: AccountId,
+        /// `left`, `none_left`, `unknown`, `failed`.
+        outcome: &'static str,
     },
     /// Access tokens fetched, or not.
     TokenCall {
@@ -66,6 +73,7 @@ impl Metric {
             Self::Refused { reason } => format!("weir.door_refused.reason.{reason}"),
             Self::ApiError { account, class } => of("door_errors", account, "class", class),
             Self::Lint { account, rule } => of("door_lint", account, "reason", rule),
+            Self::Credit { account, outcome } => of("door_credits", account, "outcome", outcome),
             Self::TokenCall { account, outcome } => of("door_tokens", account, "outcome", outcome),
             Self::Budget { account, quota } => {
                 let path = config.quotas.get(quota).map_or("", |quota| &quota.path);

@@ -9,9 +9,10 @@ use weir_store_api::CONTENT_TYPE_BATCH;
 use crate::admit::Kind;
 use crate::answers;
 use crate::cache::{self, Found};
+use crate::credits::{self, Said};
 use crate::door::{Door, Verdict};
 use crate::effect::{Call, Effect, Step};
-use crate::exchange::Stage;
+use crate::exchange::{Exchange, Stage};
 use crate::metric::Metric;
 use crate::quota;
 use crate::sends::Sent;
@@ -43,6 +44,7 @@ impl Door {
         match call {
             Call::AccessToken(account) => self.on_access_token(account, outcome, env),
             Call::Replay(stream) => self.on_replay(stream, outcome, env),
+            Call::Credit(stream) => self.on_credit(stream, outcome, env),
             Call::Store => {
                 let mut random = [0; 4];
                 env.random.fill(&mut random);
@@ -222,6 +224,7 @@ impl Door {
                     self.end_without_token(stream, response, env);
                 }
             }
+            Stage::Credit => self.ask_for_credit(stream),
             Stage::Kept { since_ms } => {
                 let Some(thing) = exchange.thing else { return };
                 let step = match cache::find(env.shared, &account.appid, thing, now_ms) {
@@ -267,6 +270,65 @@ impl Door {
                 self.replay(stream, token);
             }
             _ => {}
+        }
+    }
+
+    /// The path of the question whether a message may be sent; `None`: nothing is asked before this one.
+    pub(crate) fn credit_question(&self, exchange: &Exchange) -> Option<String> {
+        let credits = self.config.credits.as_ref()?;
+        self.config.store.as_ref()?;
+        let account = self.config.account(exchange.admitted.account)?;
+        credits::question(credits, &account.name, exchange.send.as_ref()?)
+    }
+
+    fn ask_for_credit(&mut self, stream: StreamId) {
+        self.waiting.remove(&stream);
+        let config = self.config.clone();
+        let question = (self.exchanges.get(&stream)).and_then(|of| self.credit_question(of));
+        let (Some(path), Some(credits), Some((peer, _))) =
+            (question, &config.credits, &config.store)
+        else {
+            return;
+        };
+        let request = HttpRequest {
+            method: "GET".to_owned(),
+            path,
+            content_type: None,
+            body: Vec::new(),
+            cluster: peer.cluster.clone(),
+            authority: peer.authority.clone(),
+            timeout_ms: credits.timeout_ms,
+        };
+        self.start(Call::Credit(stream), request);
+    }
+
+    /// The store has spoken, or not: only a certain no keeps the message here.
+    fn on_credit(&mut self, stream: StreamId, outcome: &CallOutcome<'_>, env: &mut Env<'_>) {
+        let config = self.config.clone();
+        let Some(exchange) = self.exchanges.remove(&stream) else {
+            return;
+        };
+        let account = exchange.admitted.account;
+        let said = match (&config.credits, config.account(account), &exchange.send) {
+            (Some(credits), Some(account), Some(send)) => {
+                credits::read(outcome, credits, &account.name, send)
+            }
+            _ => Said::Nothing,
+        };
+        let outcome = said.label();
+        self.count(Metric::Credit { account, outcome });
+        let step = if said == Said::NoneLeft {
+            let outcome = "no_credit";
+            self.count(Metric::Call { account, outcome });
+            let text =
+                "user refuse to accept the msg: nothing is left of what the user has allowed";
+            Step::Respond(answers::error(200, credits::NONE_LEFT, text))
+        } else {
+            self.go(stream, exchange, env)
+        };
+        // Without a token it waits for that now.
+        if step != Step::Hold {
+            self.effects.push_back(Effect::Release { stream, step });
         }
     }
 

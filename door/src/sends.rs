@@ -65,6 +65,19 @@ impl Send {
         })
     }
 
+    pub(crate) fn api(&self) -> SendApi {
+        self.api
+    }
+
+    /// Whom it is for, if it says so.
+    pub(crate) fn openid(&self) -> Option<&str> {
+        self.to.as_deref()
+    }
+
+    pub(crate) fn template_id(&self) -> Option<&str> {
+        self.template_id.as_deref()
+    }
+
     /// The event for the store. `answer` is WeChat's body, `id` is random.
     pub(crate) fn event(
         &self,

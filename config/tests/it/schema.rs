@@ -43,6 +43,7 @@ fn door() -> Value {
         "store": {"cluster": "store", "authority": "weir-store", "timeout_ms": 100, "path": "/v1/events"},
         "hand_out": "access_token",
         "linter": "refuse",
+        "credits": {"refuse": true, "path": "/v1/credits", "timeout_ms": 50, "long_term": ["T"]},
         "quotas": [{"path": "/cgi-bin/user/get", "per_day": 500, "reserve": 50}],
         "limits": {"replay_max_bytes": 0, "wait_ms": 100, "held_max": 1, "stand_in_s": 600, "outbox_max_events": 1},
     })

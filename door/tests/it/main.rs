@@ -5,7 +5,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use world::World;
+use world::{Credit, World};
 
 /// How many worlds a test looks at.
 const SEEDS: u64 = 1_000;
@@ -100,5 +100,55 @@ fn what_was_sent_is_told_to_the_store_as_it_was() {
                 _ => {}
             }
         }
+    }
+}
+
+#[test]
+fn a_message_is_kept_back_only_when_the_store_is_certain_that_nothing_is_left() {
+    let (mut kept, mut passed) = (0, 0);
+    for seed in 0..SEEDS {
+        let mut world = World::with_credits(seed);
+        world.only_tokens_die();
+        world.run();
+        for caller in &world.callers {
+            let answer = caller.answer.as_ref();
+            let answer = answer.unwrap_or_else(|| panic!("seed {seed}: {caller:?} has no answer"));
+            let none_left = caller.credit == Credit::NoneLeft;
+            let expected = if none_left { 43_101 } else { 0 };
+            assert_eq!(
+                (answer.status, answer.errcode),
+                (200, expected),
+                "seed {seed}: {caller:?}"
+            );
+            let was_sent = world.wechat.sent.contains_key(&caller.message);
+            assert_ne!(was_sent, none_left, "seed {seed}: {caller:?}");
+            kept += u64::from(none_left);
+            passed += u64::from(was_sent);
+        }
+        assert_eq!(
+            world.asked,
+            world.callers.len() as u64,
+            "seed {seed}: once for each message"
+        );
+        assert!(world.is_idle(), "seed {seed}: something is held for ever");
+    }
+    assert!(kept > SEEDS / 2 && passed > SEEDS, "nothing was at stake");
+}
+
+#[test]
+fn whatever_else_goes_wrong_a_message_that_asks_first_is_sent_once_and_answered() {
+    for seed in 0..SEEDS {
+        let mut world = World::with_credits(seed);
+        world.run();
+        for caller in &world.callers {
+            assert!(caller.answer.is_some(), "seed {seed}: {caller:?}");
+            let times = world.wechat.sent.get(&caller.message).copied();
+            let most = u64::from(caller.credit != Credit::NoneLeft);
+            assert!(
+                times.unwrap_or_default() <= most,
+                "seed {seed}: {caller:?} was sent {times:?} times"
+            );
+        }
+        assert!(world.is_idle(), "seed {seed}: something is held for ever");
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-use weir_door::config::{Account, Client, Config, HandOut, Limits, Linter};
+use weir_door::config::{Account, Client, Config, Credits, HandOut, Limits, Linter};
 use weir_door::{Call, Door, Effect, Head, Passing, Step};
 use weir_engine::config::{AccountId, Peer, Secret};
 use weir_engine::shared::{Cas, SetError, SharedData};
@@ -45,6 +45,7 @@ pub(crate) fn config() -> Config {
         store: Some((peer("store"), "/v1/events".to_owned())),
         hand_out: HandOut::StandIn,
         linter: Linter::Warn,
+        credits: None,
         quotas: Vec::new(),
         limits: Limits {
             replay_max_bytes: 4_096,
@@ -108,10 +109,36 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) message: u64,
+    /// What the store says when it is asked whether the message is allowed.
+    pub(crate) credit: Credit,
     pub(crate) answer: Option<Answer>,
     /// WeChat's answer, held back by the door.
     held: Option<Vec<u8>>,
 }
+
+/// The word of the store on a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Credit {
+    Left,
+    NoneLeft,
+    /// Nothing that is known of is left.
+    Uncertain,
+    /// It has never heard of the user.
+    Unheard,
+    /// It is down.
+    Down,
+    /// It does not answer in time.
+    Late,
+}
+
+const CREDITS: [Credit; 6] = [
+    Credit::Left,
+    Credit::NoneLeft,
+    Credit::Uncertain,
+    Credit::Unheard,
+    Credit::Down,
+    Credit::Late,
+];
 
 #[derive(Default)]
 pub(crate) struct WeChat {
@@ -150,10 +177,34 @@ pub(crate) struct World {
     pub(crate) store: Vec<Value>,
     is_kind: bool,
     ends_ms: u64,
+    target: &'static str,
+    /// How often the store was asked for a credit.
+    pub(crate) asked: u64,
 }
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
+        Self::with_config(seed, config())
+    }
+
+    /// One whose callers send subscribe messages, and whose doors ask whether they may.
+    pub(crate) fn with_credits(seed: u64) -> Self {
+        let credits = Credits {
+            path: "/v1/credits".to_owned(),
+            timeout_ms: 200,
+            long_term: Vec::new(),
+        };
+        let config = Config {
+            credits: Some(credits),
+            ..config()
+        };
+        Self {
+            target: "/cgi-bin/message/subscribe/send",
+            ..Self::with_config(seed, config)
+        }
+    }
+
+    fn with_config(seed: u64, config: Config) -> Self {
         let mut world = Self {
             dice: Dice(seed),
             now_ms: 1_000,
@@ -166,8 +217,10 @@ impl World {
             store: Vec::new(),
             is_kind: false,
             ends_ms: 0,
+            target: "/cgi-bin/message/template/send",
+            asked: 0,
         };
-        let config = Rc::new(config());
+        let config = Rc::new(config);
         for worker in 0..2 {
             let mut dice = Dice(seed ^ 77 ^ worker);
             let mut env = Env {
@@ -192,8 +245,11 @@ impl World {
     pub(crate) fn run(&mut self) {
         let callers = 1 + self.dice.roll(12) as usize;
         for caller in 0..callers {
+            // Drawn beside the others: the worlds of old seeds stay what they were.
+            let credit = CREDITS[self.dice.clone().roll(6) as usize];
             self.callers.push(Caller {
                 message: 1 + caller as u64,
+                credit,
                 answer: None,
                 held: None,
             });
@@ -328,7 +384,7 @@ impl World {
         let bearer = format!("Bearer {KEY}");
         let head = Head {
             method: "POST",
-            target: "/cgi-bin/message/template/send",
+            target: self.target,
             authorization: Some(&bearer),
             account: None,
             content_type: Some("application/json"),
@@ -436,6 +492,7 @@ impl World {
                     (false, _) => (0, Vec::new()),
                 }
             }
+            Call::Credit(stream) => self.tells_credit(stream, path),
             Call::Store => {
                 let lost = !self.is_kind && self.dice.roll(6) == 0;
                 if lost {
@@ -449,6 +506,29 @@ impl World {
         };
         let ms = 1 + self.dice.roll(60);
         self.after(ms, Happening::CallDone(worker, call, status, answer));
+    }
+
+    fn tells_credit(&mut self, stream: StreamId, path: &str) -> (u16, Vec<u8>) {
+        self.asked += 1;
+        let caller = &self.callers[stream.0 as usize - 1];
+        let message = caller.message;
+        let query = format!("account=demo&openid={message}&template_id=T");
+        assert_eq!(path, format!("/v1/credits?{query}"));
+        let (balance, certain) = match caller.credit {
+            Credit::Left => (1, true),
+            Credit::NoneLeft => (0, true),
+            Credit::Uncertain => (0, false),
+            Credit::Unheard => {
+                let nobody = json!({"items": [], "next_cursor": null});
+                return (200, nobody.to_string().into_bytes());
+            }
+            Credit::Down => return (503, Vec::new()),
+            Credit::Late => return (0, Vec::new()),
+        };
+        let credit = json!({"account": "demo", "openid": message.to_string(), "template_id": "T",
+            "balance": balance, "certain": certain, "changed_at": "2024-04-26T06:30:00Z"});
+        let page = json!({"items": [credit], "next_cursor": null});
+        (200, page.to_string().into_bytes())
     }
 
     fn hears(&mut self, caller: usize, status: u16, body: &[u8]) {
