@@ -87,6 +87,7 @@ scenarios! {
         what_wechat_says_of_a_message_later_is_what_the_store_says_of_it,
         a_days_calls_that_are_used_up_are_not_asked_for_again,
         mistakes_are_refused_before_wechat_sees_them_where_that_is_wanted,
+        a_message_that_is_not_allowed_is_refused_before_wechat_sees_it,
         eight_callers_meet_an_invalidated_token_and_none_sees_it;
     login:
         a_mini_program_logs_in_and_the_application_knows_who_asks,

@@ -3,6 +3,7 @@
 mod bulk;
 mod calls;
 mod certificates;
+mod credits;
 mod guard;
 mod sdk;
 mod tokens;
@@ -21,6 +22,7 @@ pub(crate) use calls::{
     what_wechat_says_of_a_message_later_is_what_the_store_says_of_it,
     what_wechat_says_to_all_alike_is_asked_for_once, whoever_has_a_key_calls_by_header_or_by_path,
 };
+pub(crate) use credits::a_message_that_is_not_allowed_is_refused_before_wechat_sees_it;
 pub(crate) use tokens::eight_callers_meet_an_invalidated_token_and_none_sees_it;
 
 type Door = World<InEnvoy>;
