@@ -27,6 +27,7 @@ pub mod ingest;
 pub mod ledger;
 mod lenient;
 pub mod metrics;
+pub mod people;
 pub mod reply;
 pub mod repo;
 mod routes;
