@@ -42,6 +42,9 @@ pub const TYPE_REPLY_SENT: &str = "weir.reply.sent";
 /// `type` of a late reply that will not reach the user: [`ReplyLate`].
 pub const TYPE_REPLY_UNDELIVERABLE: &str = "weir.reply.undeliverable";
 
+/// `type` of a login, to a Mini Program or a page: [`SessionStarted`].
+pub const TYPE_SESSION_STARTED: &str = "weir.session.started";
+
 /// `type` of what became of an active message that went through the gateway: [`SendResult`].
 pub const TYPE_SEND_RESULT: &str = "weir.send.result";
 
@@ -121,6 +124,42 @@ pub struct UserSnapshot<'a, U> {
     pub appid: Cow<'a, str>,
     /// The object as `/cgi-bin/user/info` or `batchget` returned it, unchanged (usually a [`WechatUser`]).
     pub user: U,
+}
+
+/// Payload of [`TYPE_SESSION_STARTED`]: WeChat told who somebody is. The event's `subject` is the openid.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SessionStarted<'a> {
+    /// The account's name in the configuration.
+    #[serde(borrow)]
+    pub account: Cow<'a, str>,
+    /// The account's appid, `wx…`.
+    #[serde(borrow)]
+    pub appid: Cow<'a, str>,
+    /// By which way they came.
+    pub by: SessionBy,
+    /// Who they are across the accounts of one Open Platform account, where WeChat told.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub unionid: Option<Cow<'a, str>>,
+    /// Their nickname, where a page asked for it.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub nickname: Option<Cow<'a, str>>,
+    /// Their picture, likewise.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub headimgurl: Option<Cow<'a, str>>,
+    /// When WeChat answered, Unix milliseconds.
+    pub started_at_ms: u64,
+}
+
+/// By which way somebody came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionBy {
+    /// The code of `wx.login`.
+    MiniProgram,
+    /// A page of the web (OAuth 2.0).
+    Web,
+    /// A Mini Program's open data said more of somebody who is here already.
+    OpenData,
 }
 
 /// Payload of [`TYPE_REPLY_GIVEN`]. Its `id` is derived from the push's.

@@ -1,4 +1,4 @@
-//! The answers of the read side: `GET /v1/accounts`, `/v1/users`, `/v1/messages`, `/v1/replies`, `/v1/deliveries`,
+//! The answers of the read side: `GET /v1/accounts`, `/v1/users`, `/v1/people`, `/v1/messages`, `/v1/replies`, `/v1/deliveries`,
 //! `/v1/credits`, `/v1/events`.
 //!
 //! Times are RFC 3339 in UTC. A field without a value is `null`, never absent, except where its
@@ -82,6 +82,8 @@ pub enum FollowState {
 /// `GET /v1/users/{account}/{openid}`: the person, and what they did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserDetail {
+    /// Their number, for `/v1/people`.
+    pub uid: i64,
     /// The person.
     #[serde(flatten)]
     pub user: User,
@@ -89,6 +91,50 @@ pub struct UserDetail {
     pub counts: UserCounts,
     /// The time of their newest message.
     pub last_message_at: Option<String>,
+}
+
+/// `GET /v1/people/{uid}`: somebody, across accounts and apps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// Their number. Those of their other identities find them, too, for good.
+    pub uid: i64,
+    /// The name to show: of the identity that was seen first, of those that have one.
+    pub name: Option<String>,
+    /// The time of the earliest event about them.
+    pub first_seen_at: String,
+    /// They follow an account and have never logged in to a Mini Program.
+    pub pending: bool,
+    /// The unionids that they were told to have.
+    pub unionids: Vec<String>,
+    /// What accounts and apps know them by, the one that was seen first in front.
+    pub identities: Vec<PersonIdentity>,
+    /// How the identities became one person, in the order in which WeChat told it.
+    pub merges: Vec<PersonMerge>,
+}
+
+/// One of a person's identities.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonIdentity {
+    /// Its number.
+    pub uid: i64,
+    /// When it last logged in to a Mini Program; `null`: never.
+    pub logged_in_at: Option<String>,
+    /// What the account knows.
+    #[serde(flatten)]
+    pub user: User,
+}
+
+/// Two people turned out to be one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonMerge {
+    /// When WeChat told it.
+    pub at: String,
+    /// The number that is no longer the person's.
+    pub uid: i64,
+    /// The number that it points to since.
+    pub into: i64,
+    /// What they have in common.
+    pub unionid: String,
 }
 
 /// How much a person did.

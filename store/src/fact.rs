@@ -6,10 +6,11 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use weir_store_api::{
-    PushData, TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE, TYPE_SEND_RESULT, TYPE_USER_SNAPSHOT,
-    UserSnapshot, WechatUser,
+    PushData, SessionBy, SessionStarted, TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE,
+    TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_SNAPSHOT, UserSnapshot, WechatUser,
 };
 
+use crate::event::{NAME_MAX_BYTES, is_name};
 use crate::fold::Clock;
 use crate::lenient::Leaf;
 use crate::reply::{self, ReplyFact};
@@ -63,6 +64,13 @@ pub enum Change {
     Unfollow,
     /// Their profile, as WeChat's API returned it.
     Profile(Box<WechatUser>),
+    /// They logged in.
+    Login {
+        /// To a Mini Program, not to a page.
+        to_mini_program: bool,
+        /// Their unionid, where WeChat told it.
+        unionid: Option<String>,
+    },
 }
 
 /// A message's own columns; everything else is in the event.
@@ -94,6 +102,9 @@ pub(crate) fn read(event: Attributes<'_>, data: &str) -> Option<Fact> {
     let kind = event.kind;
     if kind == TYPE_USER_SNAPSHOT {
         return profile(event, data);
+    }
+    if kind == TYPE_SESSION_STARTED {
+        return login(event, data);
     }
     if reply::concerns(kind) {
         return about_reply(event, data);
@@ -343,6 +354,30 @@ fn about_reply(event: Attributes<'_>, data: &str) -> Option<Fact> {
         at: Clock::new(at_ms.div_euclid(1000), at_ms, event.source, event.id),
         sighting: None,
         reply: Some(Box::new(told.reply)),
+        sends: None,
+    })
+}
+
+fn login(event: Attributes<'_>, data: &str) -> Option<Fact> {
+    let data: SessionStarted<'_> = serde_json::from_str(data).ok()?;
+    let at_ms = i64::try_from(data.started_at_ms).ok()?;
+    let name = |text: &str| {
+        let name = identifier(text.to_owned())?;
+        is_name(&name, NAME_MAX_BYTES).then_some(name)
+    };
+    let unionid = data.unionid.as_deref().and_then(name);
+    Some(Fact {
+        account: account(&data.account)?,
+        appid: identifier(data.appid.into_owned()),
+        at: Clock::new(at_ms.div_euclid(1000), at_ms, event.source, event.id),
+        sighting: Some(Sighting {
+            openid: name(event.subject?)?,
+            change: Change::Login {
+                to_mini_program: data.by != SessionBy::Web,
+                unionid,
+            },
+        }),
+        reply: None,
         sends: None,
     })
 }

@@ -23,7 +23,7 @@ use crate::ingest::{Ingest, Writer};
 use crate::metrics::Metrics;
 use crate::repo::{self, Repo};
 use crate::routes::{
-    accounts, credits, deliveries, events, health, messages, metrics, replies, users,
+    accounts, credits, deliveries, events, health, messages, metrics, people, replies, users,
 };
 
 /// What every request can reach.
@@ -65,6 +65,7 @@ pub fn router(state: AppState) -> Router {
         .route("/v1/accounts", get(accounts::list))
         .route("/v1/users", get(users::list))
         .route("/v1/users/{account}/{openid}", get(users::show))
+        .route("/v1/people/{uid}", get(people::show))
         .route("/v1/messages", get(messages::list))
         .route("/v1/replies", get(replies::list))
         .route("/v1/deliveries", get(deliveries::list))

@@ -6,10 +6,11 @@ use serde_json::Value;
 use weir_protocol::kinds::{Area, Carrier, Field, Items, Shape};
 
 use super::schema::{
-    RECEIVED, SEND, SNAPSHOT, attributes, origin, other, replies, send_result, user,
+    RECEIVED, SEND, SESSION, SNAPSHOT, attributes, origin, other, replies, send_result,
+    session_started, user,
 };
 use super::{CARRIERS, prefix, type_of};
-use crate::{TYPE_SEND_RESULT, TYPE_USER_SNAPSHOT};
+use crate::{TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_SNAPSHOT};
 
 /// The page, in Markdown.
 #[must_use]
@@ -82,6 +83,8 @@ fn write(page: &mut String) -> fmt::Result {
     for (name, _, doc) in user() {
         writeln!(page, "| `{name}` | {doc} |")?;
     }
+    writeln!(page, "\n## Logins")?;
+    own(page, TYPE_SESSION_STARTED, SESSION, &session_started())?;
     writeln!(page, "\n## Replies of applications")?;
     for (kind, doc, data) in replies() {
         own(page, kind, doc, &data)?;

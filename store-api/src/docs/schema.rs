@@ -6,7 +6,7 @@ use weir_protocol::kinds::{Carrier, schema};
 use super::{CARRIERS, kinds, prefix, type_of};
 use crate::{
     ASK_USER, TYPE_REPLY_GIVEN, TYPE_REPLY_LATE, TYPE_REPLY_SENT, TYPE_REPLY_UNDELIVERABLE,
-    TYPE_SEND_RESULT, TYPE_USER_SNAPSHOT,
+    TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_SNAPSHOT,
 };
 
 /// The schema of one `type` of event.
@@ -48,6 +48,15 @@ pub fn schemas() -> Vec<EventSchema> {
             &snapshot_data(),
         ),
     };
+    let session = EventSchema {
+        kind: TYPE_SESSION_STARTED.to_owned(),
+        schema: event(
+            TYPE_SESSION_STARTED,
+            SESSION,
+            &json!({"const": TYPE_SESSION_STARTED}),
+            &session_started(),
+        ),
+    };
     let replies = replies().into_iter().map(|(kind, doc, data)| EventSchema {
         kind: kind.to_owned(),
         schema: event(kind, doc, &json!({"const": kind}), &data),
@@ -63,7 +72,7 @@ pub fn schemas() -> Vec<EventSchema> {
     };
     pushes
         .chain(others)
-        .chain([snapshot])
+        .chain([snapshot, session])
         .chain(replies)
         .chain([send])
         .collect()
@@ -205,6 +214,37 @@ pub(super) fn send_result() -> Value {
     ] {
         schema["properties"][name] = shape;
         schema["properties"][name]["description"] = json!(doc);
+    }
+    schema
+}
+
+pub(super) const SESSION: &str = "Somebody logged in, to a Mini Program or a page, or WeChat told more of who they are. `subject` is the openid.";
+
+/// Schema of `data` in [`TYPE_SESSION_STARTED`].
+pub(super) fn session_started() -> Value {
+    let mut fields = origin();
+    fields.extend([
+        (
+            "by",
+            json!({"enum": ["mini_program", "web", "open_data"]}),
+            "The code of `wx.login`; a page of the web; a Mini Program's open data about somebody who is here already.",
+        ),
+        (
+            "started_at_ms",
+            json!({"type": "integer", "minimum": 0}),
+            "When WeChat answered, in Unix milliseconds.",
+        ),
+    ]);
+    let mut schema = object(&fields);
+    for (name, doc) in [
+        (
+            "unionid",
+            "Who they are across the accounts of one Open Platform account, where WeChat told.",
+        ),
+        ("nickname", "Their nickname, where a page asked for it."),
+        ("headimgurl", "Their picture, likewise."),
+    ] {
+        schema["properties"][name] = json!({"type": "string", "description": doc});
     }
     schema
 }

@@ -7,8 +7,8 @@ use weir_protocol::kinds::Carrier;
 use weir_protocol::push::Push;
 use weir_store_api::docs::schemas;
 use weir_store_api::{
-    CloudEvent, PushData, SendApi, SendOutcome, SendResult, TYPE_COMPONENT, TYPE_EVENT,
-    TYPE_MESSAGE,
+    CloudEvent, PushData, SendApi, SendOutcome, SendResult, SessionBy, SessionStarted,
+    TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE,
 };
 
 fn compile(schema: &Value) -> Validator {
@@ -259,4 +259,31 @@ fn a_send_result_is_an_event_of_its_schema() {
         wrong["data"][field] = value;
         assert!(!schema.is_valid(&wrong), "{field}");
     }
+}
+
+#[test]
+fn a_login_is_an_event_of_its_schema() {
+    let schema = schema("weir.session.started");
+    let login = |by, unionid: Option<&'static str>| {
+        let login = SessionStarted {
+            account: "mini".into(),
+            appid: "wx0123456789abcdef".into(),
+            by,
+            unionid: unionid.map(Into::into),
+            nickname: None,
+            headimgurl: None,
+            started_at_ms: 1_714_113_002_345,
+        };
+        json!({
+            "specversion": "1.0", "id": "a", "source": "/accounts/mini", "type": "weir.session.started",
+            "time": "2024-04-26T06:30:02Z", "subject": "o1", "datacontenttype": "application/json", "data": login,
+        })
+    };
+    for by in [SessionBy::MiniProgram, SessionBy::Web, SessionBy::OpenData] {
+        assert!(schema.is_valid(&login(by, None)));
+        assert!(schema.is_valid(&login(by, Some("u"))));
+    }
+    let mut nowhere = login(SessionBy::Web, None);
+    nowhere["data"]["by"] = json!("door");
+    assert!(!schema.is_valid(&nowhere));
 }

@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod messages;
 pub(crate) mod metrics;
+pub(crate) mod people;
 pub(crate) mod replies;
 pub(crate) mod users;
 

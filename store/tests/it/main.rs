@@ -12,6 +12,7 @@ mod http;
 mod ledger;
 mod migrations;
 mod orders;
+mod people;
 mod process;
 mod scripted;
 mod sends;

@@ -2,6 +2,7 @@
 
 use weir_store::config::Config;
 use weir_store::server::Store;
+use weir_store_api::read::Person;
 use weir_store_api::{EventStatus, WorkState};
 
 use crate::world::{Database, T0, World, claim, text};
@@ -34,27 +35,32 @@ const FIRST_RELEASE: &str = "
     INSERT INTO sources (source) VALUES ('/accounts/demo');
     INSERT INTO events (source_key, id, type, stored_at_ms) VALUES (1, 'p', 'weir.message.text', 0);";
 
+/// Makes such a database, with these rows.
+async fn made(database: &Database, rows: &str) {
+    let initial = match &database {
+        Database::Sqlite(_) => include_str!("../../migrations/sqlite/0001_initial.sql"),
+        Database::Postgres(_) => include_str!("../../migrations/postgres/0001_initial.sql"),
+    };
+    let made = format!("{initial};{FIRST_RELEASE};{rows}");
+    match &database {
+        Database::Sqlite(folder) => {
+            let path = folder.path().join("weir.db");
+            let connection = rusqlite::Connection::open(path).unwrap();
+            connection.execute_batch(&made).unwrap();
+        }
+        Database::Postgres(database) => {
+            let connecting = tokio_postgres::connect(database.url(), tokio_postgres::NoTls);
+            let (client, connection) = connecting.await.unwrap();
+            tokio::spawn(connection);
+            client.batch_execute(&made).await.unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_database_of_the_first_release_gains_the_ledger() {
     for database in both().await {
-        let initial = match &database {
-            Database::Sqlite(_) => include_str!("../../migrations/sqlite/0001_initial.sql"),
-            Database::Postgres(_) => include_str!("../../migrations/postgres/0001_initial.sql"),
-        };
-        let made = format!("{initial};{FIRST_RELEASE}");
-        match &database {
-            Database::Sqlite(folder) => {
-                let path = folder.path().join("weir.db");
-                let connection = rusqlite::Connection::open(path).unwrap();
-                connection.execute_batch(&made).unwrap();
-            }
-            Database::Postgres(database) => {
-                let connecting = tokio_postgres::connect(database.url(), tokio_postgres::NoTls);
-                let (client, connection) = connecting.await.unwrap();
-                tokio::spawn(connection);
-                client.batch_execute(&made).await.unwrap();
-            }
-        }
+        made(&database, "").await;
         let world = World::new(database).await;
         let told = world.post(&[claim("p", "a"), claim("q", "a")]).await;
         let told: Vec<_> = told
@@ -67,6 +73,30 @@ async fn a_database_of_the_first_release_gains_the_ledger() {
             told,
             [(Duplicate, WorkState::Yours), (Created, WorkState::Yours)]
         );
+    }
+}
+
+/// As a release before people knew them: with the unionid in the profile alone.
+#[tokio::test]
+async fn people_of_before_are_held_together_by_their_profiles() {
+    const USERS: &str = "
+        INSERT INTO accounts (name) VALUES ('demo');
+        INSERT INTO users (account_key, openid, first_seen_at, unionid, profile_at_ms)
+            SELECT account_key, 'oA', 100, 'u', 200000 FROM accounts;
+        INSERT INTO users (account_key, openid, first_seen_at, unionid)
+            SELECT account_key, 'oB', 90, 'u' FROM accounts;
+        INSERT INTO users (account_key, openid, first_seen_at) SELECT account_key, 'oC', 80 FROM accounts;";
+    for database in both().await {
+        made(&database, USERS).await;
+        let world = World::new(database).await;
+        let uid = world.user("oA").await.uid;
+        let person: Person = world.get(&format!("/v1/people/{uid}")).await;
+        let openids = person
+            .identities
+            .iter()
+            .map(|known| known.user.openid.as_str());
+        assert_eq!(openids.collect::<Vec<_>>(), ["oB", "oA"]);
+        assert_eq!(person.merges[0].at, "1970-01-01T00:03:20Z");
     }
 }
 

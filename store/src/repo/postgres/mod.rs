@@ -10,6 +10,7 @@
 //! # Out of scope
 //! TLS to the server: it is on the same machine, or behind a proxy that speaks it.
 
+mod people;
 mod sends;
 mod statements;
 mod work;

@@ -100,6 +100,14 @@ statements! {
         ON CONFLICT (account_key, msgid) DO UPDATE SET failure = excluded.failure, at = excluded.at, \
             at_ms = excluded.at_ms, tie = excluded.tie \
         WHERE (excluded.at, excluded.at_ms, excluded.tie) > (reports.at, reports.at_ms, reports.tie)",
+    save_unions: "INSERT INTO unions (user_key, unionid, at, at_ms, tie) \
+        SELECT user_key, unionid, at, at_ms, tie FROM json_populate_recordset(NULL::unions, $1::text::json) \
+        ON CONFLICT (user_key, unionid) DO UPDATE SET at = excluded.at, at_ms = excluded.at_ms, tie = excluded.tie \
+        WHERE (excluded.at, excluded.at_ms, excluded.tie) < (unions.at, unions.at_ms, unions.tie)",
+    save_logins: "INSERT INTO logins (user_key, first_at, last_at) \
+        SELECT user_key, first_at, last_at FROM json_populate_recordset(NULL::logins, $1::text::json) \
+        ON CONFLICT (user_key) DO UPDATE SET first_at = least(logins.first_at, excluded.first_at), \
+            last_at = greatest(logins.last_at, excluded.last_at)",
     add_credits: "INSERT INTO credits (account_key, openid, template_id) \
         SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING",
     find_credits: "SELECT c.account_key, c.openid, c.template_id, c.credit_key \

@@ -2,7 +2,7 @@
 //!
 //! Several stores may do this at once. What two of them could both want is locked in one order: events by source
 //! and id, then people by account and openid, then people by key, then work by source and push, then reports by account
-//! and message, then credits by account, openid and template.
+//! and message, then credits by account, openid and template, then unionids and logins by people's key.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,12 +10,13 @@ use futures_util::future::try_join;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement, Transaction};
 
+use super::super::people::Ties;
 use super::super::person::{FollowRow, ProfileRow, json, load};
 use super::super::sends::Additions;
 use super::super::work::pages;
 use super::super::{Row, Stored, Taken};
 use super::statements::Statements;
-use super::{Failure, sends, work};
+use super::{Failure, people, sends, work};
 use crate::event::NewEvent;
 use crate::fact::{Change, Fact, Message};
 
@@ -155,6 +156,16 @@ impl Writing {
             additions.add(*seq, *account_key, fact);
         }
         sends::write(&transaction, statements, additions).await?;
+        let mut ties = Ties::default();
+        for someone in &people {
+            let Some(user_key) = someone.user_key else {
+                continue;
+            };
+            for fact in &someone.news {
+                ties.add(user_key, fact);
+            }
+        }
+        people::write(&transaction, statements, &ties).await?;
         transaction.commit().await?;
         Ok(taken)
     }
@@ -287,9 +298,10 @@ fn gather<'a>(created: &[(i64, i64, &'a Fact)]) -> People<'a> {
         match &sighting.change {
             Change::Seen => {}
             Change::Message(message) => someone.messages.push((*seq, fact, message)),
-            Change::Follow { .. } | Change::Unfollow | Change::Profile(_) => {
-                someone.news.push(fact)
-            }
+            Change::Follow { .. }
+            | Change::Unfollow
+            | Change::Profile(_)
+            | Change::Login { .. } => someone.news.push(fact),
         }
     }
     people.into_values().collect()

@@ -9,6 +9,7 @@ mod credits;
 mod deliveries;
 mod events;
 mod messages;
+mod people;
 mod replies;
 mod users;
 
@@ -22,6 +23,7 @@ pub use credits::{CreditFilter, credits};
 pub use deliveries::{DeliveryFilter, deliveries};
 pub use events::{EventFilter, events};
 pub use messages::{MessageFilter, messages};
+pub use people::person;
 pub use replies::{ReplyFilter, replies};
 pub use users::{Ask, UserFilter, known, user, users};
 

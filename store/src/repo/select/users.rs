@@ -37,18 +37,23 @@ impl UserFilter {
     }
 }
 
+/// The columns that [`read`] reads, in its order, of `users u`, `accounts a` and `follows f`, if there is one.
+macro_rules! user_columns {
+    () => {
+        "u.user_key, a.name, u.openid, u.first_seen_at, \
+         u.subscribe, u.nickname, u.sex, u.language, u.city, u.province, u.country, u.headimgurl, \
+         u.subscribe_time, u.unionid, u.remark, u.groupid, u.tagid_list, u.subscribe_scene, u.qr_scene, \
+         u.qr_scene_str, u.profile_at_ms, \
+         f.state, f.since, f.until, f.scene, f.subscribe_scene, f.followed_times, f.unfollowed_times"
+    };
+}
+pub(super) use user_columns;
+
 /// A statement that [`read`] reads. CROSS JOIN is how SQLite is told to keep to the order of the tables: the
 /// first one is cut to the page, the others are looked up for its rows.
 macro_rules! statement {
     ($($part:literal),*) => {
-        concat!(
-            "SELECT u.user_key, a.name, u.openid, u.first_seen_at, \
-             u.subscribe, u.nickname, u.sex, u.language, u.city, u.province, u.country, u.headimgurl, \
-             u.subscribe_time, u.unionid, u.remark, u.groupid, u.tagid_list, u.subscribe_scene, u.qr_scene, \
-             u.qr_scene_str, u.profile_at_ms, \
-             f.state, f.since, f.until, f.scene, f.subscribe_scene, f.followed_times, f.unfollowed_times ",
-            $($part),*
-        )
+        concat!("SELECT ", user_columns!(), " ", $($part),*)
     };
 }
 
@@ -152,8 +157,8 @@ pub async fn users(
     };
 
     let mut users = Vec::with_capacity(rows.len());
-    for row in rows {
-        let found = read(row)?;
+    for mut row in rows {
+        let found = read(&mut row)?;
         // Only the rows of a unionid have not been chosen by the statement itself.
         if filter.unionid.is_none() || found.fits(filter) {
             users.push((found.position(order), found.user));
@@ -207,10 +212,10 @@ pub async fn user(
     let rows = repo
         .select(ONE, vec![vec![(*key).into(), openid.into()]])
         .await?;
-    let Some(row) = rows.into_iter().next() else {
+    let Some(mut row) = rows.into_iter().next() else {
         return Ok(None);
     };
-    let found = read(row)?;
+    let found = read(&mut row)?;
     let mut activity = repo
         .select(ACTIVITY, vec![vec![found.user_key.into()]])
         .await?;
@@ -219,6 +224,7 @@ pub async fn user(
         None => (0, None),
     };
     Ok(Some(UserDetail {
+        uid: found.user_key,
         user: found.user,
         counts: UserCounts {
             messages: messages.unsigned_abs(),
@@ -271,10 +277,12 @@ pub async fn known(repo: &dyn Repo, asks: &[Ask]) -> Result<Vec<UserFacts>, Repo
 }
 
 /// A person with the keys a listing sorts by.
-struct Found {
-    user_key: i64,
+pub(super) struct Found {
+    pub(super) user_key: i64,
+    /// Unix seconds.
+    pub(super) first_seen: i64,
     since: i64,
-    user: User,
+    pub(super) user: User,
 }
 
 impl Found {
@@ -310,15 +318,15 @@ impl Found {
     }
 }
 
-/// Reads one row of a `statement!`.
-fn read(mut row: Row) -> Result<Found, RepoError> {
+/// Reads the columns of a `statement!`.
+pub(super) fn read(row: &mut Row) -> Result<Found, RepoError> {
     let user_key = row.some_int()?;
     let account = row.some_text()?;
     let openid = row.some_text()?;
-    let first_seen_at = seconds(row.some_int()?);
-    let mut profile = profile(&mut row)?;
+    let first_seen = row.some_int()?;
+    let mut profile = profile(row)?;
     let profile_at = row.int()?.map(milliseconds);
-    let (follow, since) = follow(&mut row)?;
+    let (follow, since) = follow(row)?;
     profile.openid.clone_from(&openid);
     let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
     let user = User {
@@ -326,13 +334,14 @@ fn read(mut row: Row) -> Result<Found, RepoError> {
         name: named(&profile.remark).or_else(|| named(&profile.nickname)),
         account,
         openid,
-        first_seen_at,
+        first_seen_at: seconds(first_seen),
         profile: profile_at.is_some().then_some(profile),
         profile_at,
         follow,
     };
     Ok(Found {
         user_key,
+        first_seen,
         since,
         user,
     })

@@ -7,6 +7,7 @@
 //! Readers never wait for the writer, nor it for them. Several stores may share a file; they wait for each
 //! other's commits, at most the configured timeout.
 
+mod people;
 mod sends;
 mod work;
 mod write;

@@ -6,11 +6,12 @@ use std::collections::hash_map::Entry;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, named_params};
 
+use super::super::people::Ties;
 use super::super::person::{FollowRow, ProfileRow, load, person_columns};
 use super::super::sends::Additions;
 use super::super::work::pages;
 use super::super::{Row, Stored, Taken};
-use super::{sends, unreadable, work};
+use super::{people, sends, unreadable, work};
 use crate::event::NewEvent;
 use crate::fact::{Change, Fact, Message};
 use crate::fold::Person;
@@ -86,12 +87,17 @@ impl Writing {
                 additions.add(seq, account_key, fact);
             }
         }
+        let mut ties = Ties::default();
         for ((account_key, _), someone) in &people {
             save(&transaction, *account_key, someone)?;
+            for fact in &someone.news {
+                ties.add(someone.user_key, fact);
+            }
         }
         let pages = pages(events, &results, &known.sources, &known.accounts);
         work::write(&transaction, &pages, &mut results)?;
         sends::write(&transaction, &additions)?;
+        people::write(&transaction, &ties)?;
         transaction.commit()?;
         Ok(results)
     }
@@ -213,7 +219,9 @@ fn project<'a>(
                 seq,
             )?;
         }
-        Change::Follow { .. } | Change::Unfollow | Change::Profile(_) => someone.news.push(fact),
+        Change::Follow { .. } | Change::Unfollow | Change::Profile(_) | Change::Login { .. } => {
+            someone.news.push(fact)
+        }
     }
     Ok(())
 }

@@ -1,0 +1,85 @@
+//! What holds identities together, and who logged in: the same for both databases.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::sends::ClockRow;
+use crate::fact::{Change, Fact};
+
+/// What the new events of a batch tell, in the order that rows are locked in.
+#[derive(Debug, Default)]
+pub(super) struct Ties<'a> {
+    unions: BTreeMap<(i64, &'a str), ClockRow>,
+    logins: BTreeMap<i64, (i64, i64)>,
+}
+
+/// A row of `unions`. Serialized, the keys are the column names.
+#[derive(Debug, Serialize)]
+pub(super) struct UnionRow<'a> {
+    pub(super) user_key: i64,
+    pub(super) unionid: &'a str,
+    #[serde(flatten)]
+    pub(super) at: ClockRow,
+}
+
+/// A row of `logins`.
+#[derive(Debug, Serialize)]
+pub(super) struct LoginRow {
+    pub(super) user_key: i64,
+    pub(super) first_at: i64,
+    pub(super) last_at: i64,
+}
+
+impl<'a> Ties<'a> {
+    /// Takes in what a new event tells of this identity.
+    pub(super) fn add(&mut self, user_key: i64, fact: &'a Fact) {
+        let Some(sighting) = &fact.sighting else {
+            return;
+        };
+        let unionid = match &sighting.change {
+            Change::Profile(profile) => profile.unionid.as_deref(),
+            Change::Login {
+                to_mini_program,
+                unionid,
+            } => {
+                if *to_mini_program {
+                    let second = fact.at.second();
+                    let logins = self.logins.entry(user_key).or_insert((second, second));
+                    *logins = (logins.0.min(second), logins.1.max(second));
+                }
+                unionid.as_deref()
+            }
+            Change::Seen | Change::Message(_) | Change::Follow { .. } | Change::Unfollow => None,
+        };
+        if let Some(unionid) = unionid.filter(|unionid| !unionid.is_empty()) {
+            let at = ClockRow::from(fact.at);
+            let earliest = self.unions.entry((user_key, unionid)).or_insert(at);
+            *earliest = at.min(*earliest);
+        }
+    }
+
+    pub(super) fn unions(&self) -> Vec<UnionRow<'a>> {
+        let rows = self
+            .unions
+            .iter()
+            .map(|((user_key, unionid), at)| UnionRow {
+                user_key: *user_key,
+                unionid,
+                at: *at,
+            });
+        rows.collect()
+    }
+
+    pub(super) fn logins(&self) -> Vec<LoginRow> {
+        let rows = self
+            .logins
+            .iter()
+            .map(|(user_key, (first, last))| LoginRow {
+                user_key: *user_key,
+                first_at: *first,
+                last_at: *last,
+            });
+        rows.collect()
+    }
+}

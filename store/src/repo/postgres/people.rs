@@ -1,0 +1,27 @@
+//! What a batch tells of who is whom.
+
+use tokio_postgres::Transaction;
+
+use super::super::people::Ties;
+use super::super::person::json;
+use super::Failure;
+use super::statements::Statements;
+
+pub(super) async fn write(
+    transaction: &Transaction<'_>,
+    statements: &Statements,
+    ties: &Ties<'_>,
+) -> Result<(), Failure> {
+    let (unions, logins) = (ties.unions(), ties.logins());
+    if !unions.is_empty() {
+        transaction
+            .execute(&statements.save_unions, &[&json(&unions)])
+            .await?;
+    }
+    if !logins.is_empty() {
+        transaction
+            .execute(&statements.save_logins, &[&json(&logins)])
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Somebody, across accounts and apps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use weir_store_api::read::{FollowState, Person, PersonIdentity, PersonMerge, User};
+
+use super::users::{read, user_columns};
+use super::{Repo, RepoError, seconds};
+use crate::fold::Clock;
+use crate::people::{self, Identity, Logins};
+
+/// Whoever is held together with an identity by unionids, each with every unionid of theirs: a row for each of those, one for
+/// who has none. UNION finds nobody twice, so it ends. CROSS JOIN is how SQLite is told to keep to the order of the tables.
+const PERSON: &str = concat!(
+    "WITH RECURSIVE person (user_key) AS (\
+        SELECT user_key FROM users WHERE user_key = $1 \
+        UNION \
+        SELECT theirs.user_key FROM person p CROSS JOIN unions own CROSS JOIN unions theirs \
+        WHERE own.user_key = p.user_key AND theirs.unionid = own.unionid) \
+     SELECT l.first_at, l.last_at, n.unionid, n.at, n.at_ms, n.tie, ",
+    user_columns!(),
+    " FROM person p CROSS JOIN users u LEFT JOIN follows f ON f.user_key = u.user_key \
+     LEFT JOIN logins l ON l.user_key = u.user_key LEFT JOIN unions n ON n.user_key = u.user_key \
+     CROSS JOIN accounts a WHERE u.user_key = p.user_key AND a.account_key = u.account_key"
+);
+
+/// The person whom a uid finds; `None`: nobody has had it.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn person(repo: &dyn Repo, uid: i64) -> Result<Option<Person>, RepoError> {
+    let mut identities: BTreeMap<i64, Identity> = BTreeMap::new();
+    let mut users: BTreeMap<i64, User> = BTreeMap::new();
+    for mut row in repo.select(PERSON, vec![vec![uid.into()]]).await? {
+        let (first, last) = (row.int()?, row.int()?);
+        let unionid = (row.text()?, row.int()?, row.int()?, row.int()?);
+        let found = read(&mut row)?;
+        let identity = identities
+            .entry(found.user_key)
+            .or_insert_with(|| Identity {
+                uid: found.user_key,
+                account: found.user.account.clone(),
+                openid: found.user.openid.clone(),
+                first_seen: found.first_seen,
+                unionids: BTreeMap::new(),
+                follows: (found.user.follow.as_ref())
+                    .is_some_and(|follow| follow.state == FollowState::Following),
+                logins: (first.zip(last)).map(|(first, last)| Logins { first, last }),
+            });
+        if let (Some(unionid), Some(at), Some(at_ms), Some(tie)) = unionid {
+            identity.told(&unionid, Clock::from_parts(at, at_ms, tie));
+        }
+        users.insert(found.user_key, found.user);
+    }
+    let person = people::Person::of(identities.into_values().collect());
+    Ok(person.map(|person| told(&person, users)))
+}
+
+/// The person as the API tells of them.
+fn told(person: &people::Person, mut users: BTreeMap<i64, User>) -> Person {
+    let known = person.identities().iter();
+    let unionids: BTreeSet<&String> = known.flat_map(|known| known.unionids.keys()).collect();
+    let identities = person.identities().iter().filter_map(|known| {
+        Some(PersonIdentity {
+            uid: known.uid,
+            logged_in_at: known.logins.map(|logins| seconds(logins.last)),
+            user: users.remove(&known.uid)?,
+        })
+    });
+    let identities: Vec<_> = identities.collect();
+    let merges = person.merges().iter().map(|merge| PersonMerge {
+        at: seconds(merge.at),
+        uid: merge.uid,
+        into: merge.into,
+        unionid: merge.unionid.clone(),
+    });
+    let first = person.identities().iter().map(|known| known.first_seen);
+    Person {
+        uid: person.uid(),
+        name: (identities.iter()).find_map(|known| known.user.name.clone()),
+        first_seen_at: seconds(first.min().unwrap_or_default()),
+        pending: person.is_pending(),
+        unionids: unionids.into_iter().cloned().collect(),
+        merges: merges.collect(),
+        identities,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repo::migrate;
+
+    /// From one identity to the next by an index, never by looking at all.
+    #[test]
+    fn a_person_is_found_by_indexes() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        for step in migrate::SQLITE {
+            connection.execute_batch(step.sql).unwrap();
+        }
+        let explain = format!("EXPLAIN QUERY PLAN {}", PERSON.replace('$', "?"));
+        let mut explain = connection.prepare(&explain).unwrap();
+        let steps: Vec<String> = explain
+            .query_map(rusqlite::params![1], |row| row.get(3))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        for expected in [
+            "SEARCH own USING PRIMARY KEY (user_key=?)",
+            "SEARCH theirs USING COVERING INDEX unions_by_unionid (unionid=?)",
+            "SEARCH u USING INTEGER PRIMARY KEY (rowid=?)",
+        ] {
+            assert!(
+                steps.iter().any(|step| step.starts_with(expected)),
+                "{expected}: {steps:#?}"
+            );
+        }
+        let is_small = |step: &String| step.starts_with("SCAN p") || step == "SCAN CONSTANT ROW";
+        assert!(
+            steps
+                .iter()
+                .all(|step| is_small(step) || !step.starts_with("SCAN")),
+            "{steps:#?}"
+        );
+    }
+}
