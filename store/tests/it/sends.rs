@@ -446,13 +446,9 @@ async fn all_orders_of_seven_events_end_alike(world: World) {
         balances,
         [(&json!("T"), &json!(0)), (&json!("U"), &json!(0))]
     );
-    for number in 1..orders.len() {
-        assert_eq!(
-            known(&world, &account(number)).await,
-            first,
-            "{:?}",
-            orders[number]
-        );
+    for (number, order) in orders.iter().enumerate().skip(1) {
+        let known = known(&world, &account(number)).await;
+        assert_eq!(known, first, "{order:?}");
     }
 }
 
