@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use weir_engine::config::AccountId;
 use weir_engine::{Env, StreamId};
 use weir_protocol::open_data;
+use weir_store_api::{SessionBy, SessionStarted, TYPE_SESSION_STARTED, TYPE_USER_PHONE, UserPhone};
 
 use crate::answers;
 use crate::config::Config;
 use crate::effect::Step;
-use crate::events::{By, SessionStarted, UserPhone};
 use crate::head::Head;
 use crate::login::{Ask, Exchange, Login, Stage};
 use crate::metric::Metric;
@@ -233,7 +233,14 @@ impl Login {
             return self.refuse(account, kind, "forged", answer);
         }
         if let Some(unionid) = text("unionId") {
-            self.session_started(account, openid, By::OpenData, Some(unionid), None, env);
+            self.session_started(
+                account,
+                openid,
+                SessionBy::OpenData,
+                Some(unionid),
+                None,
+                env,
+            );
         }
         if let Some(phone) = Phone::read(&data) {
             self.learned_phone(account, openid, &phone, env);
@@ -247,7 +254,7 @@ impl Login {
         &mut self,
         account: AccountId,
         openid: &str,
-        by: By,
+        by: SessionBy,
         unionid: Option<&str>,
         profile: Option<(&str, &str)>,
         env: &mut Env<'_>,
@@ -257,15 +264,15 @@ impl Login {
             return;
         };
         let data = SessionStarted {
-            account: &of.name,
-            appid: &of.appid,
+            account: of.name.as_str().into(),
+            appid: of.appid.as_str().into(),
             by,
-            unionid,
-            nickname: profile.map(|(nickname, _)| nickname),
-            headimgurl: profile.map(|(_, picture)| picture),
+            unionid: unionid.map(Into::into),
+            nickname: profile.map(|(nickname, _)| nickname.into()),
+            headimgurl: profile.map(|(_, picture)| picture.into()),
             started_at_ms: env.now.unix_ms,
         };
-        self.record("weir.session.started", account, openid, data, env);
+        self.record(TYPE_SESSION_STARTED, account, openid, data, env);
     }
 
     pub(crate) fn learned_phone(
@@ -280,14 +287,14 @@ impl Login {
             return;
         };
         let data = UserPhone {
-            account: &of.name,
-            appid: &of.appid,
-            phone_number: &phone.number,
-            pure_phone_number: &phone.pure,
-            country_code: &phone.country_code,
+            account: of.name.as_str().into(),
+            appid: of.appid.as_str().into(),
+            phone_number: phone.number.as_str().into(),
+            pure_phone_number: phone.pure.as_str().into(),
+            country_code: phone.country_code.as_str().into(),
             learned_at_ms: env.now.unix_ms,
         };
-        self.record("weir.user.phone", account, openid, data, env);
+        self.record(TYPE_USER_PHONE, account, openid, data, env);
     }
 }
 

@@ -6,13 +6,12 @@ use weir_engine::config::{AccountId, Secret};
 use weir_engine::tokens::{self, Fetched};
 use weir_engine::{CallOutcome, Env, HttpRequest, LogLevel, StreamId, token_call};
 use weir_protocol::api::{self, AnswerError, ApiError, Class};
-use weir_store_api::CONTENT_TYPE_BATCH;
+use weir_store_api::{CONTENT_TYPE_BATCH, SessionBy};
 use zeroize::Zeroizing;
 
 use crate::answers;
 use crate::config::{Account, HandOut};
 use crate::effect::{Answer, Call, Effect};
-use crate::events::By;
 use crate::login::{Ask, Exchange, Login, Stage};
 use crate::metric::Metric;
 use crate::mini::Phone;
@@ -230,7 +229,7 @@ impl Login {
                 else {
                     return self.end(stream, &exchange, "failed", answers::busy());
                 };
-                let by = By::MiniProgram;
+                let by = SessionBy::MiniProgram;
                 self.session_started(account, &openid, by, unionid.as_deref(), None, env);
                 let who = Who::User {
                     openid,
@@ -323,7 +322,14 @@ impl Login {
         env: &mut Env<'_>,
     ) {
         let account = exchange.account;
-        self.session_started(account, &openid, By::Web, unionid.as_deref(), profile, env);
+        self.session_started(
+            account,
+            &openid,
+            SessionBy::Web,
+            unionid.as_deref(),
+            profile,
+            env,
+        );
         let who = Who::User {
             openid,
             unionid,

@@ -44,6 +44,8 @@ pub const TYPE_REPLY_UNDELIVERABLE: &str = "weir.reply.undeliverable";
 
 /// `type` of a login, to a Mini Program or a page: [`SessionStarted`].
 pub const TYPE_SESSION_STARTED: &str = "weir.session.started";
+/// `type` of a phone number that a user of a Mini Program gave: [`UserPhone`].
+pub const TYPE_USER_PHONE: &str = "weir.user.phone";
 
 /// `type` of what became of an active message that went through the gateway: [`SendResult`].
 pub const TYPE_SEND_RESULT: &str = "weir.send.result";
@@ -160,6 +162,28 @@ pub enum SessionBy {
     Web,
     /// A Mini Program's open data said more of somebody who is here already.
     OpenData,
+}
+
+/// Payload of [`TYPE_USER_PHONE`]. The event's `subject` is the openid.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UserPhone<'a> {
+    /// The account's name in the configuration.
+    #[serde(borrow)]
+    pub account: Cow<'a, str>,
+    /// The account's appid, `wx…`.
+    #[serde(borrow)]
+    pub appid: Cow<'a, str>,
+    /// As WeChat tells it: of other countries with `+` and the country's code before it.
+    #[serde(borrow)]
+    pub phone_number: Cow<'a, str>,
+    /// Without the country's code.
+    #[serde(borrow)]
+    pub pure_phone_number: Cow<'a, str>,
+    /// `86` is China's.
+    #[serde(borrow)]
+    pub country_code: Cow<'a, str>,
+    /// When WeChat told it, Unix milliseconds.
+    pub learned_at_ms: u64,
 }
 
 /// Payload of [`TYPE_REPLY_GIVEN`]. Its `id` is derived from the push's.

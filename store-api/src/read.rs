@@ -119,6 +119,8 @@ pub struct PersonIdentity {
     pub uid: i64,
     /// When it last logged in to a Mini Program; `null`: never.
     pub logged_in_at: Option<String>,
+    /// The phone number that they gave last; `null`: none.
+    pub phone_number: Option<String>,
     /// What the account knows.
     #[serde(flatten)]
     pub user: User,

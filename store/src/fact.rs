@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use weir_store_api::{
     PushData, SessionBy, SessionStarted, TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE,
-    TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_SNAPSHOT, UserSnapshot, WechatUser,
+    TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_PHONE, TYPE_USER_SNAPSHOT, UserPhone,
+    UserSnapshot, WechatUser,
 };
 
 use crate::event::{NAME_MAX_BYTES, is_name};
@@ -71,6 +72,19 @@ pub enum Change {
         /// Their unionid, where WeChat told it.
         unionid: Option<String>,
     },
+    /// They gave their phone number.
+    Phone(Box<Phone>),
+}
+
+/// A phone number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phone {
+    /// As WeChat tells it.
+    pub number: String,
+    /// Without the country's code.
+    pub pure: String,
+    /// The country's code.
+    pub country_code: String,
 }
 
 /// A message's own columns; everything else is in the event.
@@ -105,6 +119,9 @@ pub(crate) fn read(event: Attributes<'_>, data: &str) -> Option<Fact> {
     }
     if kind == TYPE_SESSION_STARTED {
         return login(event, data);
+    }
+    if kind == TYPE_USER_PHONE {
+        return phone(event, data);
     }
     if reply::concerns(kind) {
         return about_reply(event, data);
@@ -376,6 +393,31 @@ fn login(event: Attributes<'_>, data: &str) -> Option<Fact> {
                 to_mini_program: data.by != SessionBy::Web,
                 unionid,
             },
+        }),
+        reply: None,
+        sends: None,
+    })
+}
+
+fn phone(event: Attributes<'_>, data: &str) -> Option<Fact> {
+    let data: UserPhone<'_> = serde_json::from_str(data).ok()?;
+    let at_ms = i64::try_from(data.learned_at_ms).ok()?;
+    let name = |text: &str| {
+        let name = identifier(text.to_owned())?;
+        is_name(&name, NAME_MAX_BYTES).then_some(name)
+    };
+    let part = |text: &str| name(text).unwrap_or_default();
+    Some(Fact {
+        account: account(&data.account)?,
+        appid: identifier(data.appid.into_owned()),
+        at: Clock::new(at_ms.div_euclid(1000), at_ms, event.source, event.id),
+        sighting: Some(Sighting {
+            openid: name(event.subject?)?,
+            change: Change::Phone(Box::new(Phone {
+                number: name(&data.phone_number)?,
+                pure: part(&data.pure_phone_number),
+                country_code: part(&data.country_code),
+            })),
         }),
         reply: None,
         sends: None,

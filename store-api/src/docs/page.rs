@@ -6,11 +6,11 @@ use serde_json::Value;
 use weir_protocol::kinds::{Area, Carrier, Field, Items, Shape};
 
 use super::schema::{
-    RECEIVED, SEND, SESSION, SNAPSHOT, attributes, origin, other, replies, send_result,
-    session_started, user,
+    PHONE, RECEIVED, SEND, SESSION, SNAPSHOT, attributes, origin, other, replies, send_result,
+    session_started, user, user_phone,
 };
 use super::{CARRIERS, prefix, type_of};
-use crate::{TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_SNAPSHOT};
+use crate::{TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_PHONE, TYPE_USER_SNAPSHOT};
 
 /// The page, in Markdown.
 #[must_use]
@@ -85,6 +85,7 @@ fn write(page: &mut String) -> fmt::Result {
     }
     writeln!(page, "\n## Logins")?;
     own(page, TYPE_SESSION_STARTED, SESSION, &session_started())?;
+    own(page, TYPE_USER_PHONE, PHONE, &user_phone())?;
     writeln!(page, "\n## Replies of applications")?;
     for (kind, doc, data) in replies() {
         own(page, kind, doc, &data)?;

@@ -6,7 +6,7 @@ use weir_protocol::kinds::{Carrier, schema};
 use super::{CARRIERS, kinds, prefix, type_of};
 use crate::{
     ASK_USER, TYPE_REPLY_GIVEN, TYPE_REPLY_LATE, TYPE_REPLY_SENT, TYPE_REPLY_UNDELIVERABLE,
-    TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_SNAPSHOT,
+    TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_PHONE, TYPE_USER_SNAPSHOT,
 };
 
 /// The schema of one `type` of event.
@@ -57,6 +57,15 @@ pub fn schemas() -> Vec<EventSchema> {
             &session_started(),
         ),
     };
+    let phone = EventSchema {
+        kind: TYPE_USER_PHONE.to_owned(),
+        schema: event(
+            TYPE_USER_PHONE,
+            PHONE,
+            &json!({"const": TYPE_USER_PHONE}),
+            &user_phone(),
+        ),
+    };
     let replies = replies().into_iter().map(|(kind, doc, data)| EventSchema {
         kind: kind.to_owned(),
         schema: event(kind, doc, &json!({"const": kind}), &data),
@@ -72,7 +81,7 @@ pub fn schemas() -> Vec<EventSchema> {
     };
     pushes
         .chain(others)
-        .chain([snapshot, session])
+        .chain([snapshot, session, phone])
         .chain(replies)
         .chain([send])
         .collect()
@@ -247,6 +256,37 @@ pub(super) fn session_started() -> Value {
         schema["properties"][name] = json!({"type": "string", "description": doc});
     }
     schema
+}
+
+pub(super) const PHONE: &str =
+    "A phone number that a user of a Mini Program gave. `subject` is the openid.";
+
+/// Schema of `data` in [`TYPE_USER_PHONE`].
+pub(super) fn user_phone() -> Value {
+    let mut fields = origin();
+    fields.extend([
+        (
+            "phone_number",
+            json!({"type": "string", "minLength": 1}),
+            "As WeChat tells it: of other countries with `+` and the country's code before it.",
+        ),
+        (
+            "pure_phone_number",
+            json!({"type": "string"}),
+            "Without the country's code.",
+        ),
+        (
+            "country_code",
+            json!({"type": "string"}),
+            "The country's code, `86` for China.",
+        ),
+        (
+            "learned_at_ms",
+            json!({"type": "integer", "minimum": 0}),
+            "When WeChat told it, in Unix milliseconds.",
+        ),
+    ]);
+    object(&fields)
 }
 
 pub(super) const SNAPSHOT: &str =

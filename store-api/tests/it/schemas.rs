@@ -8,7 +8,7 @@ use weir_protocol::push::Push;
 use weir_store_api::docs::schemas;
 use weir_store_api::{
     CloudEvent, PushData, SendApi, SendOutcome, SendResult, SessionBy, SessionStarted,
-    TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE,
+    TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE, UserPhone,
 };
 
 fn compile(schema: &Value) -> Validator {
@@ -286,4 +286,25 @@ fn a_login_is_an_event_of_its_schema() {
     let mut nowhere = login(SessionBy::Web, None);
     nowhere["data"]["by"] = json!("door");
     assert!(!schema.is_valid(&nowhere));
+}
+
+#[test]
+fn a_phone_number_is_an_event_of_its_schema() {
+    let schema = schema("weir.user.phone");
+    let phone = UserPhone {
+        account: "mini".into(),
+        appid: "wx0123456789abcdef".into(),
+        phone_number: "+85255".into(),
+        pure_phone_number: "55".into(),
+        country_code: "852".into(),
+        learned_at_ms: 1_714_113_002_345,
+    };
+    let event = json!({
+        "specversion": "1.0", "id": "a", "source": "/accounts/mini", "type": "weir.user.phone",
+        "time": "2024-04-26T06:30:02Z", "subject": "o1", "datacontenttype": "application/json", "data": phone,
+    });
+    assert!(schema.is_valid(&event));
+    let mut nothing = event.clone();
+    nothing["data"]["phone_number"] = json!("");
+    assert!(!schema.is_valid(&nothing));
 }

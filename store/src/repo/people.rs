@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::sends::ClockRow;
-use crate::fact::{Change, Fact};
+use crate::fact::{Change, Fact, Phone};
 
 /// What the new events of a batch tell, in the order that rows are locked in.
 #[derive(Debug, Default)]
 pub(super) struct Ties<'a> {
     unions: BTreeMap<(i64, &'a str), ClockRow>,
     logins: BTreeMap<i64, (i64, i64)>,
+    phones: BTreeMap<i64, (ClockRow, &'a Phone)>,
 }
 
 /// A row of `unions`. Serialized, the keys are the column names.
@@ -29,6 +30,17 @@ pub(super) struct LoginRow {
     pub(super) user_key: i64,
     pub(super) first_at: i64,
     pub(super) last_at: i64,
+}
+
+/// A row of `phones`.
+#[derive(Debug, Serialize)]
+pub(super) struct PhoneRow<'a> {
+    pub(super) user_key: i64,
+    pub(super) phone_number: &'a str,
+    pub(super) pure_phone_number: &'a str,
+    pub(super) country_code: &'a str,
+    #[serde(flatten)]
+    pub(super) at: ClockRow,
 }
 
 impl<'a> Ties<'a> {
@@ -50,6 +62,14 @@ impl<'a> Ties<'a> {
                 }
                 unionid.as_deref()
             }
+            Change::Phone(phone) => {
+                let told = (ClockRow::from(fact.at), phone.as_ref());
+                let newest = self.phones.entry(user_key).or_insert(told);
+                if told.0 > newest.0 {
+                    *newest = told;
+                }
+                None
+            }
             Change::Seen | Change::Message(_) | Change::Follow { .. } | Change::Unfollow => None,
         };
         if let Some(unionid) = unionid.filter(|unionid| !unionid.is_empty()) {
@@ -69,6 +89,18 @@ impl<'a> Ties<'a> {
                 at: *at,
             });
         rows.collect()
+    }
+
+    pub(super) fn phones(&self) -> Vec<PhoneRow<'a>> {
+        let rows = self.phones.iter();
+        rows.map(|(user_key, (at, phone))| PhoneRow {
+            user_key: *user_key,
+            phone_number: &phone.number,
+            pure_phone_number: &phone.pure,
+            country_code: &phone.country_code,
+            at: *at,
+        })
+        .collect()
     }
 
     pub(super) fn logins(&self) -> Vec<LoginRow> {

@@ -11,6 +11,7 @@ on_both_databases! {
     a_follower_waits_for_a_login_with_the_same_unionid,
     a_login_to_a_page_tells_who_somebody_is_and_is_no_mini_program,
     two_who_are_found_to_be_one_are_found_by_either_number,
+    the_newest_phone_number_is_told_with_the_person,
     a_number_that_nobody_has_finds_nobody,
     all_orders_of_six_events_make_the_same_person,
     any_order_and_repetition_of_random_events_makes_the_same_people,
@@ -143,6 +144,25 @@ async fn a_login_to_a_page_tells_who_somebody_is_and_is_no_mini_program(world: W
     assert!(person.pending);
     assert_eq!(person.identities.len(), 2);
     assert_eq!(person.identities[0].logged_in_at, None);
+}
+
+async fn the_newest_phone_number_is_told_with_the_person(world: World) {
+    let phone = |id: &str, second: i64, number: &str| {
+        let data = json!({"account": "mini", "appid": "wxfedcba9876543210", "phone_number": number,
+            "pure_phone_number": number, "country_code": "86", "learned_at_ms": second * 1000});
+        let mut event = event("weir.user.phone", id, second, &data);
+        event["subject"] = json!("oMini");
+        event
+    };
+    let (early, late) = (phone("e", T0, "1"), phone("l", T0 + 9, "2"));
+    world.create(std::slice::from_ref(&late)).await;
+    world.create(std::slice::from_ref(&early)).await;
+    let told = |person: Person| person.identities[0].phone_number.clone();
+    let late_first = told(world.person("mini", "oMini").await);
+    assert_eq!(late_first.as_deref(), Some("2"));
+    world.post(&[early, late]).await;
+    let again = told(world.person("mini", "oMini").await);
+    assert_eq!(again.as_deref(), Some("2"));
 }
 
 async fn two_who_are_found_to_be_one_are_found_by_either_number(world: World) {

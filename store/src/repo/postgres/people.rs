@@ -23,5 +23,11 @@ pub(super) async fn write(
             .execute(&statements.save_logins, &[&json(&logins)])
             .await?;
     }
+    let phones = ties.phones();
+    if !phones.is_empty() {
+        transaction
+            .execute(&statements.save_phones, &[&json(&phones)])
+            .await?;
+    }
     Ok(())
 }

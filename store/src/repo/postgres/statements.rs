@@ -108,6 +108,13 @@ statements! {
         SELECT user_key, first_at, last_at FROM json_populate_recordset(NULL::logins, $1::text::json) \
         ON CONFLICT (user_key) DO UPDATE SET first_at = least(logins.first_at, excluded.first_at), \
             last_at = greatest(logins.last_at, excluded.last_at)",
+    save_phones: "INSERT INTO phones (user_key, phone_number, pure_phone_number, country_code, at, at_ms, tie) \
+        SELECT user_key, phone_number, pure_phone_number, country_code, at, at_ms, tie \
+        FROM json_populate_recordset(NULL::phones, $1::text::json) \
+        ON CONFLICT (user_key) DO UPDATE SET phone_number = excluded.phone_number, \
+            pure_phone_number = excluded.pure_phone_number, country_code = excluded.country_code, \
+            at = excluded.at, at_ms = excluded.at_ms, tie = excluded.tie \
+        WHERE (excluded.at, excluded.at_ms, excluded.tie) > (phones.at, phones.at_ms, phones.tie)",
     add_credits: "INSERT INTO credits (account_key, openid, template_id) \
         SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING",
     find_credits: "SELECT c.account_key, c.openid, c.template_id, c.credit_key \

@@ -301,7 +301,8 @@ fn gather<'a>(created: &[(i64, i64, &'a Fact)]) -> People<'a> {
             Change::Follow { .. }
             | Change::Unfollow
             | Change::Profile(_)
-            | Change::Login { .. } => someone.news.push(fact),
+            | Change::Login { .. }
+            | Change::Phone(_) => someone.news.push(fact),
         }
     }
     people.into_values().collect()

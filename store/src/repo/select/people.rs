@@ -17,10 +17,10 @@ const PERSON: &str = concat!(
         UNION \
         SELECT theirs.user_key FROM person p CROSS JOIN unions own CROSS JOIN unions theirs \
         WHERE own.user_key = p.user_key AND theirs.unionid = own.unionid) \
-     SELECT l.first_at, l.last_at, n.unionid, n.at, n.at_ms, n.tie, ",
+     SELECT l.first_at, l.last_at, t.phone_number, n.unionid, n.at, n.at_ms, n.tie, ",
     user_columns!(),
     " FROM person p CROSS JOIN users u LEFT JOIN follows f ON f.user_key = u.user_key \
-     LEFT JOIN logins l ON l.user_key = u.user_key LEFT JOIN unions n ON n.user_key = u.user_key \
+     LEFT JOIN logins l ON l.user_key = u.user_key LEFT JOIN phones t ON t.user_key = u.user_key LEFT JOIN unions n ON n.user_key = u.user_key \
      CROSS JOIN accounts a WHERE u.user_key = p.user_key AND a.account_key = u.account_key"
 );
 
@@ -31,8 +31,10 @@ const PERSON: &str = concat!(
 pub async fn person(repo: &dyn Repo, uid: i64) -> Result<Option<Person>, RepoError> {
     let mut identities: BTreeMap<i64, Identity> = BTreeMap::new();
     let mut users: BTreeMap<i64, User> = BTreeMap::new();
+    let mut phones: BTreeMap<i64, String> = BTreeMap::new();
     for mut row in repo.select(PERSON, vec![vec![uid.into()]]).await? {
         let (first, last) = (row.int()?, row.int()?);
+        let phone = row.text()?;
         let unionid = (row.text()?, row.int()?, row.int()?, row.int()?);
         let found = read(&mut row)?;
         let identity = identities
@@ -50,20 +52,28 @@ pub async fn person(repo: &dyn Repo, uid: i64) -> Result<Option<Person>, RepoErr
         if let (Some(unionid), Some(at), Some(at_ms), Some(tie)) = unionid {
             identity.told(&unionid, Clock::from_parts(at, at_ms, tie));
         }
+        if let Some(phone) = phone {
+            phones.insert(found.user_key, phone);
+        }
         users.insert(found.user_key, found.user);
     }
     let person = people::Person::of(identities.into_values().collect());
-    Ok(person.map(|person| told(&person, users)))
+    Ok(person.map(|person| told(&person, users, phones)))
 }
 
 /// The person as the API tells of them.
-fn told(person: &people::Person, mut users: BTreeMap<i64, User>) -> Person {
+fn told(
+    person: &people::Person,
+    mut users: BTreeMap<i64, User>,
+    mut phones: BTreeMap<i64, String>,
+) -> Person {
     let known = person.identities().iter();
     let unionids: BTreeSet<&String> = known.flat_map(|known| known.unionids.keys()).collect();
     let identities = person.identities().iter().filter_map(|known| {
         Some(PersonIdentity {
             uid: known.uid,
             logged_in_at: known.logins.map(|logins| seconds(logins.last)),
+            phone_number: phones.remove(&known.uid),
             user: users.remove(&known.uid)?,
         })
     });

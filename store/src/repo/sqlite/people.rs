@@ -4,7 +4,7 @@ use rusqlite::Transaction;
 
 use super::super::people::Ties;
 
-/// The earliest word on each unionid stays; of logins the first and the last.
+/// The earliest word on each unionid stays; of logins the first and the last; of phones the newest.
 pub(super) fn write(transaction: &Transaction<'_>, ties: &Ties<'_>) -> rusqlite::Result<()> {
     for row in ties.unions() {
         transaction
@@ -24,6 +24,26 @@ pub(super) fn write(transaction: &Transaction<'_>, ties: &Ties<'_>) -> rusqlite:
                  last_at = max(last_at, excluded.last_at)",
             )?
             .execute((row.user_key, row.first_at, row.last_at))?;
+    }
+    for row in ties.phones() {
+        transaction
+            .prepare_cached(
+                "INSERT INTO phones (user_key, phone_number, pure_phone_number, country_code, at, at_ms, tie) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+                 ON CONFLICT (user_key) DO UPDATE SET phone_number = excluded.phone_number, \
+                 pure_phone_number = excluded.pure_phone_number, country_code = excluded.country_code, \
+                 at = excluded.at, at_ms = excluded.at_ms, tie = excluded.tie \
+                 WHERE (excluded.at, excluded.at_ms, excluded.tie) > (phones.at, phones.at_ms, phones.tie)",
+            )?
+            .execute((
+                row.user_key,
+                row.phone_number,
+                row.pure_phone_number,
+                row.country_code,
+                row.at.at,
+                row.at.at_ms,
+                row.at.tie,
+            ))?;
     }
     Ok(())
 }

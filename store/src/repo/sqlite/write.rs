@@ -219,9 +219,11 @@ fn project<'a>(
                 seq,
             )?;
         }
-        Change::Follow { .. } | Change::Unfollow | Change::Profile(_) | Change::Login { .. } => {
-            someone.news.push(fact)
-        }
+        Change::Follow { .. }
+        | Change::Unfollow
+        | Change::Profile(_)
+        | Change::Login { .. }
+        | Change::Phone(_) => someone.news.push(fact),
     }
     Ok(())
 }
