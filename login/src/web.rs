@@ -1,5 +1,6 @@
 //! Pages: who may see them, and the way to WeChat and back.
 
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 use weir_engine::config::AccountId;
@@ -52,8 +53,10 @@ impl Login {
     pub(crate) fn on_page(&mut self, head: &Head<'_>, env: &mut Env<'_>) -> Step {
         let config = self.config.clone();
         let path = head.path();
+        // An application may read /%73hop/ as /shop/.
+        let read = percent_decode_str(path).decode_utf8_lossy();
         let page = (config.pages.iter())
-            .filter(|page| is_within(path, &page.prefix))
+            .filter(|page| is_within(path, &page.prefix) || is_within(&read, &page.prefix))
             .max_by_key(|page| page.prefix.len());
         let of = page.map(|page| page.account);
         let session = self.session(head, of, env.now.unix_s());

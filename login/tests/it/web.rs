@@ -152,6 +152,21 @@ fn where_names_are_wanted_the_user_is_asked_for_it() {
 }
 
 #[test]
+fn no_other_spelling_of_a_page_gets_round_the_login() {
+    let mut world = World::new();
+    for path in [
+        "/shop",
+        "/%73hop/cart",
+        "/sho%70",
+        "/shop%2Fcart",
+        "/shop/%2e%2e/",
+        "/shop/?x",
+    ] {
+        assert_eq!(world.get(path, None).answer().status, 302, "{path}");
+    }
+}
+
+#[test]
 fn a_program_is_told_and_not_sent_elsewhere() {
     let mut world = World::new();
     for (method, accept) in [("GET", "application/json"), ("POST", "text/html")] {
