@@ -41,8 +41,12 @@ pub fn accounts(source: &Source) -> anyhow::Result<Vec<Json>> {
     }
     let lists: Vec<&Vec<Json>> = configurations
         .iter()
-        // The API door's accounts get no pushes.
-        .filter(|configuration| configuration.get("clients").is_none())
+        // The accounts of the API door and of logins get no pushes: those configurations have clients, or sessions.
+        .filter(|configuration| {
+            ["clients", "sessions"]
+                .iter()
+                .all(|field| configuration.get(field).is_none())
+        })
         .filter_map(|configuration| configuration.get("accounts")?.as_array())
         .collect();
     if lists.is_empty() {

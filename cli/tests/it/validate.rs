@@ -7,7 +7,7 @@ fn the_shipped_envoy_yaml_is_right_without_any_secret() {
     let path = file("envoy.yaml", &shipped_envoy_yaml());
     weir(&["validate", "--no-env", "--strict", &path])
         .ends(0)
-        .says(&["envoy.yaml: ok (1 account, 6 rules; the API door: 1 account, 1 client)"]);
+        .says(&["envoy.yaml: ok (1 account, 6 rules; the API door: 1 account, 1 client; logins: 1 account, 1 page)"]);
 }
 
 #[test]
