@@ -9,6 +9,7 @@
 //! | `POST …/users/{openid}/follow` | a [`Follow`]: `{"scene": 123}` |
 //! | `POST …/users/{openid}/unfollow` | no body |
 //! | `POST …/users/{openid}/act` | `{"kind": "message"}`, or `click`, `scan` |
+//! | `POST /_sim/accounts/{account}/followers` | `1000000`: so many follow, `oF0000000` … |
 //! | `PUT /_sim/accounts/{account}/any_openid` | `true`: strangers count as followers |
 //! | `GET`, `PUT …/users/{openid}/credits` | `{"TEMPLATE_ID": 3}`: subscribe messages that may be sent |
 //! | `PUT /_sim/accounts/{account}/any_credit` | `true`: they may be sent without |
@@ -121,6 +122,7 @@ pub fn router(world: Arc<World>) -> Router {
         .route("/users/{openid}/unfollow", post(unfollow))
         .route("/users/{openid}/act", post(act))
         .route("/users/{openid}/credits", get(credits).put(grant_credits))
+        .route("/followers", post(follow_many))
         .route("/any_openid", put(any_openid))
         .route("/any_credit", put(any_credit))
         .route("/recipients", get(totals))
@@ -198,6 +200,14 @@ async fn act(
     Json(body): Json<ActBody>,
 ) -> Done {
     done(world.act(&account, &openid, body.kind))
+}
+
+async fn follow_many(
+    State(world): Shared,
+    Path(account): Path<String>,
+    Json(count): Json<u32>,
+) -> Done {
+    done(world.follow_many(&account, count))
 }
 
 async fn any_openid(

@@ -92,6 +92,8 @@ pub(super) enum SendRefused {
 
 #[derive(Default)]
 struct User {
+    /// In the order of their first appearance.
+    place: usize,
     profile: Profile,
     follows: bool,
     subscribe_time: i64,
@@ -111,14 +113,20 @@ pub(super) struct Users {
     by_openid: HashMap<String, User>,
     /// In the order of their first appearance.
     order: Vec<String>,
+    /// How many follow.
+    following: usize,
 }
 
 impl Users {
     fn entry(&mut self, openid: &str) -> &mut User {
-        if !self.by_openid.contains_key(openid) {
-            self.order.push(openid.to_owned());
-        }
-        self.by_openid.entry(openid.to_owned()).or_default()
+        let order = &mut self.order;
+        self.by_openid.entry(openid.to_owned()).or_insert_with(|| {
+            order.push(openid.to_owned());
+            User {
+                place: order.len() - 1,
+                ..User::default()
+            }
+        })
     }
 
     pub(super) fn set_profile(&mut self, openid: &str, profile: Profile) {
@@ -139,6 +147,7 @@ impl Users {
     }
 
     pub(super) fn follow(&mut self, now_ms: i64, openid: &str, follow: Follow) {
+        self.following += usize::from(self.follows(openid) != Some(true));
         let user = self.entry(openid);
         user.follows = true;
         user.subscribe_time = follow.at.unwrap_or(now_ms / 1000);
@@ -155,6 +164,7 @@ impl Users {
     }
 
     pub(super) fn unfollow(&mut self, openid: &str) {
+        self.following -= usize::from(self.follows(openid) == Some(true));
         let user = self.entry(openid);
         user.follows = false;
         user.windows.clear();
@@ -215,12 +225,23 @@ impl Users {
             .count()
     }
 
-    pub(super) fn followers(&self) -> Vec<&str> {
-        self.order
-            .iter()
-            .map(String::as_str)
-            .filter(|openid| self.follows(openid) == Some(true))
-            .collect()
+    /// How many follow.
+    pub(super) fn following(&self) -> usize {
+        self.following
+    }
+
+    /// So many followers after this one, or from the first; `None` if this one does not follow.
+    pub(super) fn followers(&self, after: Option<&str>, most: usize) -> Option<Vec<&str>> {
+        let start = match after {
+            None => 0,
+            Some(openid) => {
+                let user = self.by_openid.get(openid).filter(|user| user.follows)?;
+                user.place + 1
+            }
+        };
+        let order = self.order.iter().skip(start).map(String::as_str);
+        let followers = order.filter(|openid| self.follows(openid) == Some(true));
+        Some(followers.take(most).collect())
     }
 
     /// Everybody, followers or not.
@@ -316,7 +337,28 @@ mod tests {
             users.info("o1"),
             Some(json!({"subscribe": 0, "openid": "o1"}))
         );
-        assert_eq!(users.followers(), Vec::<&str>::new());
+        assert_eq!(users.followers(None, 10), Some(Vec::new()));
+    }
+
+    #[test]
+    fn followers_are_listed_once_in_the_order_in_which_they_came() {
+        let mut users = Users::default();
+        for openid in ["o1", "o2", "o3", "o2", "o4"] {
+            users.follow(0, openid, Follow::default());
+        }
+        assert_eq!(users.following(), 4);
+        assert_eq!(users.followers(None, 2), Some(vec!["o1", "o2"]));
+        assert_eq!(users.followers(Some("o2"), 9), Some(vec!["o3", "o4"]));
+        assert_eq!(users.followers(Some("o4"), 9), Some(Vec::new()));
+        for _ in 0..2 {
+            users.unfollow("o3");
+        }
+        users.unfollow("o9");
+        assert_eq!(users.following(), 3);
+        assert_eq!(users.followers(Some("o2"), 9), Some(vec!["o4"]));
+        assert_eq!(users.followers(Some("o3"), 9), None);
+        users.follow(0, "o3", Follow::default());
+        assert_eq!(users.followers(None, 9).map(|all| all.len()), Some(4));
     }
 
     #[test]

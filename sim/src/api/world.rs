@@ -135,6 +135,19 @@ impl World {
         })
     }
 
+    /// So many follow whom nothing else tells apart: `oF0000000`, `oF0000001` …, for load tests.
+    ///
+    /// # Errors
+    /// [`NoSuchAccount`].
+    pub fn follow_many(&self, account: &str, count: u32) -> Result<(), NoSuchAccount> {
+        self.with(account, |now_ms, state| {
+            for number in 0..count {
+                let openid = format!("oF{number:07}");
+                state.users.follow(now_ms, &openid, Follow::default());
+            }
+        })
+    }
+
     /// A user leaves.
     ///
     /// # Errors

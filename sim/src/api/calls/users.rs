@@ -44,23 +44,15 @@ fn user(account: &mut AccountState, openid: &str) -> Result<Value, ApiError> {
 }
 
 pub(super) fn get(caller: &mut Caller<'_>, call: &Call) -> Result<Value, ApiError> {
-    let followers = caller.account().users.followers();
-    let start = match call.query("next_openid") {
-        None => 0,
-        Some(last) => {
-            followers
-                .iter()
-                .position(|openid| *openid == last)
-                .ok_or(40003)?
-                + 1
-        }
-    };
-    let page: Vec<&str> = followers.iter().skip(start).take(PAGE).copied().collect();
+    let users = &caller.account().users;
+    let page = users.followers(call.query("next_openid"), PAGE);
+    let page = page.ok_or(40003)?;
+    let total = users.following();
     // A page names its last id; only an empty page names none and has no data.
     Ok(match page.last() {
-        None => json!({"total": followers.len(), "count": 0, "next_openid": ""}),
+        None => json!({"total": total, "count": 0, "next_openid": ""}),
         Some(last) => json!({
-            "total": followers.len(), "count": page.len(), "data": {"openid": page}, "next_openid": last,
+            "total": total, "count": page.len(), "data": {"openid": page}, "next_openid": last,
         }),
     })
 }
