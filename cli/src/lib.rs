@@ -7,15 +7,21 @@
 //! | [`replay`] | sends recorded pushes again |
 //! | [`import`] | makes rules of what the console answered |
 //! | [`send`] | sends one message to many users, each of them once |
+//! | [`clear_quota`] | has WeChat count an account's calls from 0 again |
 //! | [`schema`] | prints JSON Schemas |
 //!
 //! The binary is a line around [`run`]. Everything here is native: nothing of it is in the module that Envoy loads.
 
 pub mod account;
+pub mod clear_quota;
 pub mod config_file;
+pub mod door;
 pub mod environment;
+mod errcodes;
 pub mod finding;
 pub mod import;
+mod journal;
+mod pace;
 pub mod push;
 pub mod replay;
 pub mod schema;
@@ -56,6 +62,8 @@ enum Command {
     Import(Box<import::ImportArgs>),
     /// Send a template, subscribe or customer-service message to many users, each of them once
     Send(Box<send::SendArgs>),
+    /// Have WeChat count an account's calls of today from 0 again
+    ClearQuota(clear_quota::ClearQuotaArgs),
     /// Print the JSON Schema of what Weir reads and writes
     Schema(schema::SchemaArgs),
 }
@@ -85,6 +93,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Replay(args) => replay::run(&args).await,
         Command::Import(args) => import::run(&args).await,
         Command::Send(args) => send::run(&args).await,
+        Command::ClearQuota(args) => clear_quota::run(&args).await,
         Command::Schema(args) => schema::run(&args),
     };
     match outcome {

@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal;
 
+use indicatif::{ProgressBar, ProgressStyle};
+
 /// `println!` whose failure is an error and no panic: whoever reads may have seen enough (`| head`).
 macro_rules! outln {
     ($($arg:tt)*) => {{
@@ -15,6 +17,18 @@ pub(crate) use outln;
 #[must_use]
 pub fn is_styled() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+/// A bar on the standard error, drawn only if that is a terminal.
+pub(crate) fn bar(length: u64) -> ProgressBar {
+    let bar = if std::io::stderr().is_terminal() {
+        ProgressBar::new(length)
+    } else {
+        ProgressBar::hidden()
+    };
+    let style = "{bar:32} {pos}/{len} {per_sec} {eta} left {msg}";
+    bar.set_style(ProgressStyle::with_template(style).expect("the style is well-formed"));
+    bar
 }
 
 /// `1 error`, `2 errors`.

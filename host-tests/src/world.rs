@@ -219,6 +219,12 @@ impl<G: Gateway> World<G> {
         &mut self.app
     }
 
+    /// The store's URL.
+    #[must_use]
+    pub fn store_url(&self) -> String {
+        format!("http://{}", self.store_address)
+    }
+
     /// Ends the store. What it has stored stays on disk.
     ///
     /// # Errors
@@ -291,7 +297,7 @@ impl<G: Gateway> World<G> {
     /// # Errors
     /// The store does not answer as it should.
     pub async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
-        let target = Target::parse(&format!("http://{}", self.store_address))?;
+        let target = Target::parse(&self.store_url())?;
         let response = http::exchange(&target, &Request::new("GET", path)).await?;
         match response.status {
             404 => Ok(None),

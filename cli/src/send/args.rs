@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
-use crate::environment::EnvFile;
+use crate::door::DoorArgs;
 use crate::target::ConnectArgs;
 
 /// Arguments of `weir send`.
@@ -12,17 +12,11 @@ use crate::target::ConnectArgs;
 #[command(after_long_help = HELP)]
 #[command(group = ArgGroup::new("kind").required(true).args(["template", "subscribe", "bizsend", "custom_text"]))]
 pub struct SendArgs {
-    /// The door's URL
-    #[arg(long, value_name = "URL")]
-    pub(super) door: String,
+    #[command(flatten)]
+    pub(super) door: DoorArgs,
     /// The account that sends, as the door's configuration names it
     #[arg(long, value_name = "NAME")]
     pub(super) account: String,
-    /// The environment variable with the client's key at the door
-    #[arg(long, value_name = "VAR")]
-    pub(super) key_env: String,
-    #[command(flatten)]
-    pub(super) env: EnvFile,
 
     /// What this sending is called: within it everybody gets the message once, however often it is run
     #[arg(long, value_name = "ID", value_parser = campaign)]

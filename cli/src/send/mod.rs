@@ -5,23 +5,18 @@
 //! | `list.rs` | who is to get it |
 //! | `message.rs`, `fill.rs` | what it is, for one of them |
 //! | `journal.rs` | what is on the disk before it leaves, so that no crash sends it twice |
-//! | `door.rs` | one call |
-//! | `errcodes.rs` | what WeChat's answer means |
-//! | `sending.rs`, `pace.rs` | one message to its end; how many at a time |
+//! | `sending.rs` | one message to its end |
 //! | `report.rs` | what became of each |
 //!
 //! What is to be done about somebody follows from the list and the journal alone, so a run that was killed is resumed by the
 //! same command. Out of scope: choosing the recipients, and delivery: WeChat tells that later by events.
 
 mod args;
-mod door;
-mod errcodes;
 mod fate;
 mod fill;
 mod journal;
 mod list;
 mod message;
-mod pace;
 mod report;
 mod sending;
 
@@ -35,13 +30,15 @@ use tokio::task::JoinSet;
 pub use args::SendArgs;
 
 use crate::Outcome;
+use crate::door::Door;
+use crate::errcodes;
+use crate::journal::Journal;
+use crate::pace::{Pace, Stop, interrupted};
 use crate::term::{count, outln};
-use door::Door;
 use fate::Fate;
-use journal::{Campaign, Journal, Past};
+use journal::{Campaign, Past};
 use list::{List, Recipient, Wanted};
 use message::Message;
-use pace::{Pace, Stop};
 use report::Report;
 use sending::Sending;
 
@@ -64,10 +61,11 @@ pub async fn run(args: &SendArgs) -> anyhow::Result<Outcome> {
         }
         return Ok(Outcome::Good);
     }
-    let door = Door::of(args, message.api.path())?;
+    let door = Door::of(&args.door, &args.account, &args.connect, args.concurrency)?;
     let (name, id) = (message.api.name(), message.template_id.as_deref());
-    let campaign = Campaign::new(&args.campaign, &args.account, name, id);
-    let (journal, past) = Journal::open(&args.journal_path(), &campaign)?;
+    let mut campaign = Campaign::new(&args.campaign, &args.account, name, id);
+    let journal = Journal::open(&args.journal_path(), &mut campaign)?;
+    let past = campaign.past;
 
     let all = list.recipients.len();
     let mut report = Report::new(args, all)?;
@@ -94,9 +92,7 @@ pub async fn run(args: &SendArgs) -> anyhow::Result<Outcome> {
     let stop = sending.pace.stopped();
     let sending = Arc::into_inner(sending);
     let journal = sending.expect("those who send are done").journal;
-    journal.close().map_err(|error| {
-        anyhow::Error::new(error).context("the journal cannot be written; what it has is right")
-    })?;
+    journal.close()?;
     told?;
     let counts = report.finish(all, stop.as_ref())?;
     if let Some(Stop::Useless { errcode, why }) = stop
@@ -224,22 +220,7 @@ async fn send_all(
     told
 }
 
-async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminated.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
-}
-
 /// Unix milliseconds.
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     weir_sim::Clock::system().now_ms()
 }

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{BufWriter, Write};
 use std::time::Instant;
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 use serde_json::json;
 
 use super::args::SendArgs;
 use super::fate::{Fate, Outcome};
-use super::pace::Stop;
-use crate::term::{count, harmless, outln};
+use crate::pace::Stop;
+use crate::term::{bar, count, harmless, outln};
 
 /// Counts, and says what is worth saying.
 pub(super) struct Report<'a> {
@@ -58,18 +58,10 @@ impl<'a> Report<'a> {
                 Some(BufWriter::new(file))
             }
         };
-        // A bar is drawn on the standard error, and only if that is a terminal.
-        let bar = if std::io::stderr().is_terminal() {
-            ProgressBar::new(recipients as u64)
-        } else {
-            ProgressBar::hidden()
-        };
-        let style = "{bar:32} {pos}/{len} {per_sec} {eta} left {msg}";
-        bar.set_style(ProgressStyle::with_template(style).expect("the style is well-formed"));
         Ok(Self {
             args,
             file,
-            bar,
+            bar: bar(recipients as u64),
             begun: Instant::now(),
             sent: 0,
             sent_earlier: 0,
@@ -142,7 +134,7 @@ impl<'a> Report<'a> {
         }
         let left = all - self.sent - self.refused - self.unknown;
         let seconds = self.begun.elapsed().as_secs_f64();
-        let why = stop.map(words);
+        let why = stop.map(Stop::words);
         if self.args.json {
             let reasons: Vec<_> = (self.reasons.iter())
                 .map(|((errcode, reason), n)| {
@@ -194,15 +186,4 @@ impl<'a> Report<'a> {
 
 fn code(errcode: Option<i64>) -> String {
     errcode.map_or_else(String::new, |errcode| format!(" {errcode}"))
-}
-
-fn words(stop: &Stop) -> String {
-    match stop {
-        Stop::Interrupted => "interrupted".to_owned(),
-        Stop::NoJournal => "the journal takes no more".to_owned(),
-        Stop::Useless { errcode, why } => match errcode {
-            Some(errcode) => format!("{errcode}: {why}"),
-            None => why.clone(),
-        },
-    }
 }

@@ -3,27 +3,21 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::RECOGNISED_MS;
-use super::door::{Answer, Door};
-use super::errcodes::{self, Then};
 use super::fate::Fate;
-use super::journal::Journal;
+use super::journal::{FateLine, IntentLine};
 use super::list::Recipient;
 use super::message::Message;
 use super::now_ms;
-use super::pace::{Pace, Stop};
+use crate::door::{Door, Reply, Told};
+use crate::errcodes::{self, Then};
+use crate::journal::Journal;
+use crate::pace::{Pace, Patience, Stop, backoff};
 
 /// Tries of a message that WeChat was too busy for, or whose answer was lost.
 const TRIES: u32 = 4;
-/// Tries to reach a door that has answered before: half a minute.
-const CONNECTS: u32 = 9;
-/// Tries to reach a door that never has.
-const FIRST_CONNECTS: u32 = 2;
-/// Pauses in a row, after which WeChat means it.
-const PAUSES: u32 = 10;
-/// The first wait; each is twice as long as the one before.
-const WAIT: Duration = Duration::from_millis(200);
-const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
 /// What all that send share.
 pub(super) struct Sending {
@@ -42,8 +36,7 @@ pub(super) struct Sending {
 struct Tries {
     /// A try may have sent it.
     doubtful: u32,
-    connects: u32,
-    pauses: u32,
+    patience: Patience,
 }
 
 /// What one try brought.
@@ -65,12 +58,20 @@ impl Sending {
         }
         let begun_ms = now_ms();
         let openid = &recipient.openid;
-        if self.journal.intend(openid, begun_ms).await.is_err() {
+        let intent = IntentLine {
+            to: openid,
+            at: begun_ms,
+        };
+        if self.journal.keep(&intent).await.is_err() {
             self.pace.stop(Stop::NoJournal);
             return None;
         }
         let fate = self.carry_out(recipient, since_ms, begun_ms).await;
-        if self.journal.settle(openid, &fate).is_err() {
+        let line = FateLine {
+            to: openid,
+            fate: &fate,
+        };
+        if self.journal.note(&line).is_err() {
             self.pace.stop(Stop::NoJournal);
         }
         Some(fate)
@@ -84,10 +85,10 @@ impl Sending {
             tries.doubtful += 1;
         }
         loop {
-            let answer = self.door.send(&body).await;
-            let reached = !matches!(answer, Answer::NotReached(_));
+            let reply = self.door.post(self.message.api.path(), &body).await;
+            let reached = !matches!(reply, Reply::NotReached(_));
             self.answered.fetch_or(reached, Ordering::Relaxed);
-            let go_on = match self.judge(answer, &mut tries) {
+            let go_on = match self.judge(reply, &mut tries) {
                 Step::Done(fate) => return fate,
                 Step::Stop(errcode, why) => {
                     let fate = self.not_sent(&tries, why.clone());
@@ -124,66 +125,59 @@ impl Sending {
         Fate::unknown(why, self.message.api.is_recognised())
     }
 
-    fn judge(&self, answer: Answer, tries: &mut Tries) -> Step {
-        match answer {
-            Answer::Told {
-                errcode,
-                errmsg,
-                msgid,
-            } => self.told(errcode, &errmsg, msgid, tries),
-            Answer::Lost(why) => self.doubtful(None, why, tries),
-            Answer::NotTaken(why) => match tries.doubtful {
+    fn judge(&self, reply: Reply, tries: &mut Tries) -> Step {
+        match reply {
+            Reply::Told(told) => self.told(&told, tries),
+            Reply::Lost(why) => self.doubtful(None, why, tries),
+            Reply::NotTaken(why) => match tries.doubtful {
                 0 => Step::Done(Fate::refused(why)),
                 _ => Step::Done(self.doubt(why)),
             },
-            Answer::NotLetIn(why) => Step::Stop(None, why),
-            Answer::Limited(wait) => {
-                let wait = wait.unwrap_or_else(|| backoff(tries.pauses));
-                self.pause(
-                    None,
-                    "the door has had enough of us".to_owned(),
-                    wait,
-                    tries,
-                )
-            }
-            Answer::NotReached(why) => {
-                tries.connects += 1;
-                let most = if self.answered.load(Ordering::Relaxed) {
-                    CONNECTS
-                } else {
-                    FIRST_CONNECTS
-                };
-                if tries.connects >= most {
-                    let why = format!("the door at {} is not reached: {why}", self.door.origin());
-                    return Step::Stop(None, why);
+            Reply::NotLetIn(why) => Step::Stop(None, why),
+            Reply::Limited(time) => match tries.patience.pause(time) {
+                Some(time) => Step::Pause(time),
+                None => Step::Stop(None, "the door has had enough of us".to_owned()),
+            },
+            Reply::NotReached(why) => {
+                match tries
+                    .patience
+                    .connect(self.answered.load(Ordering::Relaxed))
+                {
+                    Some(time) => Step::Wait(time),
+                    None => {
+                        let origin = self.door.origin();
+                        Step::Stop(None, format!("the door at {origin} is not reached: {why}"))
+                    }
                 }
-                Step::Wait(backoff(tries.connects))
             }
         }
     }
 
-    fn told(&self, errcode: i64, errmsg: &str, msgid: Option<String>, tries: &mut Tries) -> Step {
-        let meaning = errcodes::meaning(errcode);
-        let said = errcodes::without_rid(errmsg);
-        let reason = match meaning.reason {
-            "" if said.is_empty() => "WeChat gives no reason".to_owned(),
-            known => match (said.strip_prefix("weir: "), known) {
-                (Some(door), "") => format!("the door says: {door}"),
-                (Some(door), known) => format!("{known} (the door says: {door})"),
-                (None, "") => format!("WeChat says: {said}"),
-                (None, known) => known.to_owned(),
-            },
+    fn told(&self, told: &Told, tries: &mut Tries) -> Step {
+        let msgid = match &told.body["msgid"] {
+            Value::Number(number) => Some(number.to_string()),
+            Value::String(text) => Some(text.clone()),
+            _ => None,
         };
-        match meaning.then {
-            Then::Sent => Step::Done(Fate::sent(errcode, msgid)),
+        let errcode = match told.errcode {
+            Some(errcode) => errcode,
+            None if msgid.is_some() => 0,
+            None => return self.doubtful(None, "the answer is not WeChat's".to_owned(), tries),
+        };
+        let reason = errcodes::reason(errcode, told.errmsg());
+        match errcodes::meaning(errcode).then {
+            Then::Done => Step::Done(Fate::sent(errcode, msgid)),
             Then::Refuse => {
                 let mut fate = Fate::refused(reason).with_errcode(errcode);
-                fate.field = errcodes::field(errmsg).map(str::to_owned);
+                fate.field = errcodes::field(told.errmsg()).map(str::to_owned);
                 Step::Done(fate)
             }
             Then::Stop => Step::Stop(Some(errcode), reason),
             Then::Busy => self.doubtful(Some(errcode), reason, tries),
-            Then::NextMinute => self.pause(Some(errcode), reason, self.minute, tries),
+            Then::NextMinute => match tries.patience.pause(Some(self.minute)) {
+                Some(time) => Step::Pause(time),
+                None => Step::Stop(Some(errcode), reason),
+            },
         }
     }
 
@@ -196,22 +190,4 @@ impl Sending {
         let fate = self.doubt(why);
         Step::Done(Fate { errcode, ..fate })
     }
-
-    fn pause(&self, errcode: Option<i64>, why: String, time: Duration, tries: &mut Tries) -> Step {
-        tries.pauses += 1;
-        if tries.pauses >= PAUSES {
-            return Step::Stop(errcode, why);
-        }
-        Step::Pause(jittered(time))
-    }
-}
-
-fn backoff(tries: u32) -> Duration {
-    let wait = WAIT.saturating_mul(1 << tries.saturating_sub(1).min(16));
-    jittered(wait.min(LONGEST_WAIT))
-}
-
-/// Up to a quarter more, so that not everybody comes at once.
-fn jittered(time: Duration) -> Duration {
-    time.mul_f64(1.0 + fastrand::f64() / 4.0)
 }

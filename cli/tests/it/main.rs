@@ -1,5 +1,7 @@
 //! The built `weir`, run as people run it; what it prints is judged by its sentences.
 
+mod api;
+mod clear_quota;
 mod door;
 mod gateway;
 mod import;

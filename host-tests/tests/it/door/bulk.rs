@@ -65,6 +65,32 @@ impl Drop for Running {
     }
 }
 
+/// Starts it, and kills it when it has come so far.
+pub(super) async fn kill_when(
+    command: &mut Command,
+    come_so_far: impl Fn() -> Result<bool>,
+) -> Result<()> {
+    let mut run = Running(command.stdout(Stdio::null()).spawn()?);
+    while !come_so_far()? {
+        ensure!(run.0.try_wait()?.is_none(), "it ended before it was killed");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(run.0.kill()?)
+}
+
+/// Runs it to its good end; the summary that `--json` gives.
+pub(super) fn summary_of(command: &mut Command) -> Result<Value> {
+    let output = block_in_place(|| command.output()).context("weir")?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let last = printed.lines().last().unwrap_or_default();
+    ensure!(
+        output.status.success(),
+        "{last}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(serde_json::from_str::<Value>(last)?["summary"].take())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_campaign_that_is_killed_twice_while_tokens_die_reaches_each_once() -> Result<()> {
     let Some(world) = open("bulk", |_| {}).await? else {
@@ -83,19 +109,11 @@ async fn a_campaign_that_is_killed_twice_while_tokens_die_reaches_each_once() ->
 
     let begun = std::time::Instant::now();
     for part in [all / 4, all / 2] {
-        let mut command = send(&world, &list)?;
-        let mut run = Running(command.stdout(Stdio::null()).spawn()?);
-        while world.api().recipients("demo", "template")?.len() < part {
-            ensure!(run.0.try_wait()?.is_none(), "it ended before it was killed");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        run.0.kill()?;
+        let come_so_far = || Ok(world.api().recipients("demo", "template")?.len() >= part);
+        kill_when(&mut send(&world, &list)?, come_so_far).await?;
     }
-    let output = block_in_place(|| send(&world, &list)?.output().context("weir send"))?;
-    let printed = String::from_utf8_lossy(&output.stdout);
-    let summary: Value = serde_json::from_str(printed.lines().last().unwrap_or_default())?;
-    ensure!(output.status.success(), "{summary}");
-    assert_eq!(summary["summary"]["sent"], all);
+    let summary = summary_of(&mut send(&world, &list)?)?;
+    assert_eq!(summary["sent"], all);
 
     let total = &world.api().totals("demo")?["template"];
     assert!(

@@ -5,6 +5,7 @@ mod calls;
 mod certificates;
 mod credits;
 mod guard;
+mod quota;
 mod sdk;
 mod tokens;
 

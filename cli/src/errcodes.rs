@@ -1,42 +1,44 @@
-//! What WeChat's error codes mean for a message, in one table.
+//! What WeChat's error codes mean for a message or another call, in one table.
 //!
 //! Source: WeChat's documentation of each call, and of its global return codes. A code that is not here is taken as WeChat
 //! numbers them: below 0 it is WeChat's own trouble, above 0 the message is refused for good.
 
 /// The account's quota of today is used up.
-pub(super) const QUOTA: i64 = 45009;
+pub(crate) const QUOTA: i64 = 45009;
+/// No user of the account has this openid.
+pub(crate) const INVALID_OPENID: i64 = 40003;
 
 /// What to do about an errcode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Then {
-    /// WeChat has the message.
-    Sent,
-    /// This message is not sent; others may be.
+pub(crate) enum Then {
+    /// WeChat has done it: it has the message.
+    Done,
+    /// This is not done; others may be.
     Refuse,
-    /// Nothing is sent for a while: too much in this minute.
+    /// Nothing is done for a while: too much in this minute.
     NextMinute,
-    /// WeChat's own trouble: it may have sent the message or not.
+    /// WeChat's own trouble: it may have been done or not.
     Busy,
-    /// No message would be sent: end the run, nobody else is asked.
+    /// Nothing would be done any more: end the run.
     Stop,
 }
 
 /// What an errcode means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Meaning {
-    pub(super) then: Then,
+pub(crate) struct Meaning {
+    pub(crate) then: Then,
     /// In words; empty for a code that is not known.
-    pub(super) reason: &'static str,
+    pub(crate) reason: &'static str,
 }
 
 /// Looks an errcode up.
-pub(super) fn meaning(errcode: i64) -> Meaning {
-    use Then::{Busy, NextMinute, Refuse, Sent, Stop};
+pub(crate) fn meaning(errcode: i64) -> Meaning {
+    use Then::{Busy, Done, NextMinute, Refuse, Stop};
     let (then, reason) = match errcode {
-        0 => (Sent, ""),
-        45065 => (Sent, "WeChat had it already, by its client_msg_id"),
+        0 => (Done, ""),
+        45065 => (Done, "WeChat had it already, by its client_msg_id"),
 
-        40003 => (Refuse, "no user of this account has this openid"),
+        INVALID_OPENID => (Refuse, "no user of this account has this openid"),
         43004 => (Refuse, "the user does not follow the account (any more)"),
         43019 => (Refuse, "the user is on the account's blacklist"),
         43101 => (
@@ -65,7 +67,7 @@ pub(super) fn meaning(errcode: i64) -> Meaning {
             Stop,
             "the account's quota for today is used up: go on after 00:00 Beijing time",
         ),
-        48001 | 48006 | 48008 | 50001 | 61007 => (Stop, "the account may not make this call"),
+        48001 | 48008 | 50001 | 61007 => (Stop, "the account may not make this call"),
         48004 => (Stop, "the account was banned from this call"),
         40001 | 40014 | 41001 | 42001 => (Stop, "WeChat refuses the access token"),
         40125 | 40243 | 41004 => (Stop, "the key or secret is wrong"),
@@ -81,15 +83,28 @@ pub(super) fn meaning(errcode: i64) -> Meaning {
     Meaning { then, reason }
 }
 
+/// Why, in words: ours where the code is known, else WeChat's; and the door's, where it is the door that refuses.
+pub(crate) fn reason(errcode: i64, errmsg: &str) -> String {
+    let known = meaning(errcode).reason;
+    let said = without_rid(errmsg);
+    match (said.strip_prefix("weir: "), known) {
+        (None, "") if said.is_empty() => "WeChat gives no reason".to_owned(),
+        (None, "") => format!("WeChat says: {said}"),
+        (None, known) => known.to_owned(),
+        (Some(door), "") => format!("the door says: {door}"),
+        (Some(door), known) => format!("{known} (the door says: {door})"),
+    }
+}
+
 /// The key that 47003 complains of: `thing1` of `argument invalid! data.thing1.value invalid rid: …`.
-pub(super) fn field(errmsg: &str) -> Option<&str> {
+pub(crate) fn field(errmsg: &str) -> Option<&str> {
     let (_, rest) = errmsg.split_once("data.")?;
     let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     Some(&rest[..end.unwrap_or(rest.len())]).filter(|key| !key.is_empty())
 }
 
 /// WeChat's text without what it says to itself at the end.
-pub(super) fn without_rid(errmsg: &str) -> &str {
+fn without_rid(errmsg: &str) -> &str {
     let end = ["rid:", "hint:"]
         .iter()
         .filter_map(|mark| errmsg.find(mark))

@@ -1,5 +1,5 @@
 //! When the next call may be made: so many a second, none while WeChat or the door have had enough, none after the run was
-//! stopped.
+//! stopped; and how long to be patient with what does not work.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -7,19 +7,43 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Why a run ends before its list does.
+/// Tries to reach somebody who has answered before: half a minute.
+const CONNECTS: u32 = 9;
+/// Tries to reach somebody who never has.
+const FIRST_CONNECTS: u32 = 2;
+/// Pauses in a row, after which WeChat means it.
+const PAUSES: u32 = 10;
+/// The first wait; each is twice as long as the one before.
+const WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+
+/// Why a run ends before its work does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// Somebody wants it to.
     Interrupted,
-    /// No message would be sent; why.
+    /// Nothing more would come of it; why.
     Useless { errcode: Option<i64>, why: String },
     /// The journal takes no more.
     NoJournal,
 }
 
-/// Shared by all that send.
-pub(super) struct Pace {
+impl Stop {
+    /// For people.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Interrupted => "interrupted".to_owned(),
+            Self::NoJournal => "the journal takes no more".to_owned(),
+            Self::Useless { errcode, why } => match errcode {
+                Some(errcode) => format!("{errcode}: {why}"),
+                None => why.clone(),
+            },
+        }
+    }
+}
+
+/// Shared by all who call.
+pub(crate) struct Pace {
     /// Between two calls.
     interval: Duration,
     times: Mutex<Times>,
@@ -35,7 +59,7 @@ struct Times {
 }
 
 impl Pace {
-    pub(super) fn new(per_second: f64) -> Self {
+    pub(crate) fn new(per_second: f64) -> Self {
         let now = Instant::now();
         Self {
             interval: Duration::try_from_secs_f64(1.0 / per_second).unwrap_or(Duration::MAX),
@@ -48,7 +72,7 @@ impl Pace {
     }
 
     /// Waits until a call may be made. `false`: none may any more.
-    pub(super) async fn turn(&self) -> bool {
+    pub(crate) async fn turn(&self) -> bool {
         loop {
             let due = self.take();
             if !self.wait_until(due).await {
@@ -66,18 +90,18 @@ impl Pace {
     }
 
     /// Waits. `false`: the run was stopped before the time was over.
-    pub(super) async fn wait(&self, time: Duration) -> bool {
+    pub(crate) async fn wait(&self, time: Duration) -> bool {
         self.wait_until(Instant::now() + time).await
     }
 
     /// No turns for a while.
-    pub(super) fn pause(&self, time: Duration) {
+    pub(crate) fn pause(&self, time: Duration) {
         let mut times = self.times();
         times.paused_until = times.paused_until.max(Instant::now() + time);
     }
 
     /// No turns any more. The first reason counts.
-    pub(super) fn stop(&self, why: Stop) {
+    pub(crate) fn stop(&self, why: Stop) {
         self.stop.send_if_modified(|stop| {
             let first = stop.is_none();
             if first {
@@ -88,7 +112,7 @@ impl Pace {
     }
 
     /// Why there are no turns any more.
-    pub(super) fn stopped(&self) -> Option<Stop> {
+    pub(crate) fn stopped(&self) -> Option<Stop> {
         self.stop.borrow().clone()
     }
 
@@ -111,6 +135,56 @@ impl Pace {
     fn times(&self) -> std::sync::MutexGuard<'_, Times> {
         self.times.lock().expect("nobody panics while holding it")
     }
+}
+
+/// What one call has met so far that is no reason to give up yet.
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    connects: u32,
+    pauses: u32,
+}
+
+impl Patience {
+    /// Somebody is not reached, who has answered before or not. How long to wait; `None`: no longer.
+    pub(crate) fn connect(&mut self, answered: bool) -> Option<Duration> {
+        self.connects += 1;
+        let most = if answered { CONNECTS } else { FIRST_CONNECTS };
+        (self.connects < most).then(|| backoff(self.connects))
+    }
+
+    /// There was too much of it. How long all have to pause, if it is not said how long; `None`: it is no matter of time.
+    pub(crate) fn pause(&mut self, time: Option<Duration>) -> Option<Duration> {
+        let time = time.unwrap_or_else(|| backoff(self.pauses));
+        self.pauses += 1;
+        (self.pauses < PAUSES).then(|| jittered(time))
+    }
+}
+
+/// How long to wait after so many tries.
+pub(crate) fn backoff(tries: u32) -> Duration {
+    let wait = WAIT.saturating_mul(1 << tries.saturating_sub(1).min(16));
+    jittered(wait.min(LONGEST_WAIT))
+}
+
+/// Up to a quarter more, so that not everybody comes at once.
+fn jittered(time: Duration) -> Duration {
+    time.mul_f64(1.0 + fastrand::f64() / 4.0)
+}
+
+/// Returns when somebody wants the run to end.
+pub(crate) async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
 }
 
 #[cfg(test)]
