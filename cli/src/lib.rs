@@ -8,6 +8,7 @@
 //! | [`import`] | makes rules of what the console answered |
 //! | [`send`] | sends one message to many users, each of them once |
 //! | [`clear_quota`] | has WeChat count an account's calls from 0 again |
+//! | [`sync`] | brings an account's followers into the store |
 //! | [`schema`] | prints JSON Schemas |
 //!
 //! The binary is a line around [`run`]. Everything here is native: nothing of it is in the module that Envoy loads.
@@ -27,6 +28,7 @@ pub mod replay;
 pub mod schema;
 pub mod send;
 pub mod source;
+pub mod sync;
 pub mod target;
 pub mod term;
 pub mod trigger;
@@ -64,6 +66,8 @@ enum Command {
     Send(Box<send::SendArgs>),
     /// Have WeChat count an account's calls of today from 0 again
     ClearQuota(clear_quota::ClearQuotaArgs),
+    /// Bring an account's followers into the store, as WeChat has them
+    Sync(Box<sync::SyncArgs>),
     /// Print the JSON Schema of what Weir reads and writes
     Schema(schema::SchemaArgs),
 }
@@ -94,6 +98,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Import(args) => import::run(&args).await,
         Command::Send(args) => send::run(&args).await,
         Command::ClearQuota(args) => clear_quota::run(&args).await,
+        Command::Sync(args) => sync::run(&args).await,
         Command::Schema(args) => schema::run(&args),
     };
     match outcome {

@@ -8,6 +8,7 @@ mod import;
 mod replay;
 mod schema;
 mod send;
+mod sync;
 mod trigger;
 mod validate;
 mod weir;

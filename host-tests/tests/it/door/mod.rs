@@ -7,6 +7,7 @@ mod credits;
 mod guard;
 mod quota;
 mod sdk;
+mod sync;
 mod tokens;
 
 use anyhow::{Context, Result, ensure};
