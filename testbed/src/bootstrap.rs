@@ -117,6 +117,15 @@ impl Bootstrap {
         Ok(self)
     }
 
+    /// Gives a cluster another `connect_timeout`, say `20s`.
+    ///
+    /// # Errors
+    /// No cluster of that name.
+    pub fn connect_timeout(&mut self, cluster: &str, timeout: &str) -> Result<&mut Self> {
+        self.cluster(cluster)?["connect_timeout"] = timeout.into();
+        Ok(self)
+    }
+
     /// Replaces the CA bundle a cluster's certificates are checked against; the check itself stays as it is.
     ///
     /// # Errors

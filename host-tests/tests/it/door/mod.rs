@@ -14,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use weir_host_tests::{Gateway, InEnvoy, Plan, SHOP_KEY, World};
 use weir_sim::http::{self, Request, Response, Target};
+use weir_testbed::bootstrap::WECHAT_API;
 
 pub(crate) use calls::{
     a_days_calls_that_are_used_up_are_not_asked_for_again,
@@ -43,7 +44,11 @@ async fn open_in<G: Gateway>(
     name: &str,
     change: impl FnOnce(&mut Value) + Send + 'static,
 ) -> Result<Option<World<G>>> {
-    World::start(&format!("door-{name}"), Plan::default().door(change)).await
+    let plan = Plan::default().door(change).bootstrap(|bootstrap| {
+        // Hundreds of handshakes at once with a simulator that shares two processors with everything else.
+        bootstrap.connect_timeout(WECHAT_API, "20s").map(drop)
+    });
+    World::start(&format!("door-{name}"), plan).await
 }
 
 /// What comes back of any request.
