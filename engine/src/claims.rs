@@ -303,8 +303,9 @@ impl Claims {
     ) -> Option<bool> {
         self.own(shared, print, self.me, |slot| {
             let free = match slot.state {
-                State::InFlight => true,
-                State::Calling => again,
+                // Somebody took us for dead, had no room for it and gave it up: it is ours still.
+                State::InFlight => slot.owner.get_or_insert(self.me) == &self.me,
+                State::Calling => again && slot.owner == Some(self.me),
                 _ => false,
             };
             if free {
@@ -358,7 +359,8 @@ impl Claims {
         }
         self.own(shared, print, owner, |slot| {
             // Calling: that it is ready could not be recorded.
-            let free = matches!(slot.state, State::Ready | State::Calling);
+            let free =
+                slot.owner == Some(owner) && matches!(slot.state, State::Ready | State::Calling);
             if free {
                 slot.state = State::Silent;
             }
@@ -366,8 +368,8 @@ impl Claims {
         })
     }
 
-    /// Changes a slot that is `owner`'s; `false` when it is another's, or `change` says so, `true` also when there is none.
-    /// `None`: it could not be written.
+    /// Changes a slot that is `owner`'s or nobody's; `false` when it is another's, or `change` says so, `true` also when there
+    /// is none. `None`: it could not be written.
     fn own(
         &self,
         shared: &dyn SharedData,
@@ -380,7 +382,7 @@ impl Claims {
                 return (true, Write::No);
             };
             let mut seen = Slot::read(slot);
-            if seen.owner != Some(owner) || !change(&mut seen) {
+            if seen.owner.is_some_and(|its| its != owner) || !change(&mut seen) {
                 return (false, Write::No);
             }
             seen.write(slot);
