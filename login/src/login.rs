@@ -19,6 +19,9 @@ use crate::mini::{self, Deed};
 use crate::session::{BEARER_PREFIX, Session, Who};
 use crate::web::State;
 
+/// Cookies of one name that are looked at: a browser sends one for each path, a stranger as many as there is room for.
+pub(crate) const MAX_COOKIES: usize = 4;
+
 /// The filter.
 pub struct Login {
     pub(crate) config: Rc<Config>,
@@ -173,7 +176,7 @@ impl Login {
             let accounts = config.accounts.iter().zip((0..).map(AccountId));
             accounts
                 .filter(|(_, id)| of.is_none_or(|of| of == *id))
-                .flat_map(|(account, _)| head.cookies(cookie_name(&account.name)))
+                .flat_map(|(account, _)| head.cookies(cookie_name(&account.name)).take(MAX_COOKIES))
                 .find_map(open)
         })
     }

@@ -10,7 +10,7 @@ use crate::answers;
 use crate::config::{Page, Scope, Strangers};
 use crate::effect::Step;
 use crate::head::Head;
-use crate::login::{Ask, Login, identity};
+use crate::login::{Ask, Login, MAX_COOKIES, identity};
 use crate::mini::is_code;
 use crate::seal::{open, seal};
 use crate::session::{Session, Who, guest_uid};
@@ -160,6 +160,7 @@ impl Login {
         };
         let state = head
             .cookies(State::cookie_name(&given))
+            .take(MAX_COOKIES)
             .filter_map(|text| open(keys(), PURPOSE, text))
             .filter_map(|value| serde_json::from_slice::<State>(&value).ok())
             .find(|state| {

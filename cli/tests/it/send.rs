@@ -495,12 +495,6 @@ fn a_template_campaign_that_is_killed_twice_reaches_each_once() {
 }
 
 #[test]
-#[ignore = "100,000 messages: cargo test --release -p weir-cli --test it -- --ignored --nocapture hundred_thousand"]
-fn a_hundred_thousand_template_messages_killed_twice_reach_each_once() {
-    each_once_however_often_it_is_killed(100_000, 1);
-}
-
-#[test]
 fn a_subscribe_campaign_that_is_killed_twice_reaches_nobody_twice_and_names_the_doubts() {
     let (door, campaign) = killed_twice(SUBSCRIBE, 500, 7);
     let (run, lines, summary) = campaign.told(SUBSCRIBE, &[]);

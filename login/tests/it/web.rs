@@ -201,6 +201,26 @@ fn a_guest_keeps_its_negative_uid_and_is_asked_to_log_in_elsewhere() {
 }
 
 #[test]
+fn a_flood_of_cookies_is_not_all_opened() {
+    let mut world = World::new();
+    let End::Passed(Some(who), Some(cookie)) = world.get("/news/", None) else {
+        panic!("a guest comes in");
+    };
+    let mine = cookie_of(&cookie);
+    let forged = format!("weir_session_oa={}; ", "A".repeat(80));
+    let jar = format!("{}{mine}", forged.repeat(3));
+    assert_eq!(
+        world.get("/news/", Some(&jar)),
+        End::Passed(Some(who), None)
+    );
+    let jar = format!("{}{mine}", forged.repeat(4));
+    assert!(matches!(
+        world.get("/news/", Some(&jar)),
+        End::Passed(Some(_), Some(_))
+    ));
+}
+
+#[test]
 fn the_rest_of_the_site_is_everybodys() {
     let mut world = World::new();
     assert_eq!(world.get("/", None), End::Passed(None, None));
