@@ -1,139 +1,12 @@
-//! What one event tells the projections: who, when, and what changed.
-//!
-//! Only Weir's own types tell anything; every other event is kept in the log and no more. So is one
-//! whose data is not what its type promises: nothing that arrives is lost for being unexpected.
+//! What a push tells: a message, a follow, an unfollow, or that somebody exists.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
-use weir_store_api::{
-    PushData, SessionBy, SessionStarted, TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE,
-    TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_PHONE, TYPE_USER_SNAPSHOT, UserPhone,
-    UserSnapshot, WechatUser,
-};
+use weir_store_api::{PushData, TYPE_EVENT, TYPE_MESSAGE};
 
-use crate::event::{NAME_MAX_BYTES, is_name};
+use super::{Attributes, Change, Fact, Message, Sighting, account, identifier};
 use crate::fold::Clock;
 use crate::lenient::Leaf;
-use crate::reply::{self, ReplyFact};
-use crate::sends::{self, SendFacts};
-
-/// Longest openid, unionid, appid, scene or message id that is looked at, in bytes. Real ones have fewer than 70;
-/// PostgreSQL cannot index texts of some thousands.
-const ID_MAX_BYTES: usize = 256;
-/// Longest account name. Source: the gateway's configuration, `[a-z0-9_-]{1,32}`.
-const ACCOUNT_MAX_BYTES: usize = 32;
-
-/// What one event tells.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Fact {
-    /// The account's name.
-    pub account: String,
-    /// Its appid.
-    pub appid: Option<String>,
-    /// When.
-    pub at: Clock,
-    /// Whom it is about, if anyone.
-    pub sighting: Option<Sighting>,
-    /// What became known of the reply to a push.
-    pub reply: Option<Box<ReplyFact>>,
-    /// What became known of active messages.
-    pub sends: Option<Box<SendFacts>>,
-}
-
-/// A person, and what became known of them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sighting {
-    /// The person.
-    pub openid: String,
-    /// What became known.
-    pub change: Change,
-}
-
-/// What became known of a person.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Change {
-    /// That they exist.
-    Seen,
-    /// They sent a message.
-    Message(Message),
-    /// They followed the account.
-    Follow {
-        /// The scene of the QR code, without its prefix.
-        scene: Option<String>,
-    },
-    /// They unfollowed.
-    Unfollow,
-    /// Their profile, as WeChat's API returned it.
-    Profile(Box<WechatUser>),
-    /// They logged in.
-    Login {
-        /// To a Mini Program, not to a page.
-        to_mini_program: bool,
-        /// Their unionid, where WeChat told it.
-        unionid: Option<String>,
-    },
-    /// They gave their phone number.
-    Phone(Box<Phone>),
-}
-
-/// A phone number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Phone {
-    /// As WeChat tells it.
-    pub number: String,
-    /// Without the country's code.
-    pub pure: String,
-    /// The country's code.
-    pub country_code: String,
-}
-
-/// A message's own columns; everything else is in the event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// `MsgType`, lower case.
-    pub kind: String,
-    /// `MsgId`.
-    pub msg_id: Option<String>,
-    /// `Content`, or what speech recognition heard.
-    pub text: Option<String>,
-}
-
-/// The attributes of an event that its fact depends on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Attributes<'a> {
-    pub(crate) source: &'a str,
-    pub(crate) id: &'a str,
-    pub(crate) kind: &'a str,
-    pub(crate) subject: Option<&'a str>,
-    /// Unix milliseconds.
-    pub(crate) at_ms: Option<i64>,
-    /// The store's own clock, for events without any time. Unix milliseconds.
-    pub(crate) now_ms: i64,
-}
-
-/// Reads the fact out of an event's data; `None` if it tells nothing, or nothing we can read.
-pub(crate) fn read(event: Attributes<'_>, data: &str) -> Option<Fact> {
-    let kind = event.kind;
-    if kind == TYPE_USER_SNAPSHOT {
-        return profile(event, data);
-    }
-    if kind == TYPE_SESSION_STARTED {
-        return login(event, data);
-    }
-    if kind == TYPE_USER_PHONE {
-        return phone(event, data);
-    }
-    if reply::concerns(kind) {
-        return about_reply(event, data);
-    }
-    if kind == TYPE_SEND_RESULT {
-        return about_send(event, data);
-    }
-    let is_push = [TYPE_MESSAGE, TYPE_EVENT, TYPE_COMPONENT]
-        .iter()
-        .any(|prefix| kind.starts_with(prefix));
-    if is_push { push(event, data) } else { None }
-}
+use crate::sends;
 
 /// The fields of a push that the projections use, typed or, in events of before that, as WeChat sent them. Source:
 /// WeChat, receiving messages and event pushes.
@@ -161,7 +34,7 @@ struct PushFields<'a> {
     recognition: Leaf<'a>,
 }
 
-fn push(event: Attributes<'_>, text: &str) -> Option<Fact> {
+pub(super) fn read(event: Attributes<'_>, text: &str) -> Option<Fact> {
     let data: PushData<'_, PushFields<'_>> = serde_json::from_str(text).ok()?;
     let push = data.push;
     let received_ms = i64::try_from(data.received_at_ms).ok()?;
@@ -277,190 +150,10 @@ fn scene(event_key: String) -> Option<String> {
     identifier(scene.to_owned())
 }
 
-/// A profile's fields. Source: WeChat, `/cgi-bin/user/info`.
-#[derive(Deserialize)]
-struct ProfileFields<'a> {
-    #[serde(borrow, default)]
-    openid: Leaf<'a>,
-    #[serde(borrow, default)]
-    subscribe: Leaf<'a>,
-    #[serde(borrow, default)]
-    nickname: Leaf<'a>,
-    #[serde(borrow, default)]
-    sex: Leaf<'a>,
-    #[serde(borrow, default)]
-    language: Leaf<'a>,
-    #[serde(borrow, default)]
-    city: Leaf<'a>,
-    #[serde(borrow, default)]
-    province: Leaf<'a>,
-    #[serde(borrow, default)]
-    country: Leaf<'a>,
-    #[serde(borrow, default)]
-    headimgurl: Leaf<'a>,
-    #[serde(borrow, default)]
-    subscribe_time: Leaf<'a>,
-    #[serde(borrow, default)]
-    unionid: Leaf<'a>,
-    #[serde(borrow, default)]
-    remark: Leaf<'a>,
-    #[serde(borrow, default)]
-    groupid: Leaf<'a>,
-    #[serde(borrow, default)]
-    tagid_list: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    subscribe_scene: Leaf<'a>,
-    #[serde(borrow, default)]
-    qr_scene: Leaf<'a>,
-    #[serde(borrow, default)]
-    qr_scene_str: Leaf<'a>,
-}
-
-fn profile(event: Attributes<'_>, data: &str) -> Option<Fact> {
-    let data: UserSnapshot<'_, ProfileFields<'_>> = serde_json::from_str(data).ok()?;
-    let user = data.user;
-    let at_ms = event.at_ms.unwrap_or(event.now_ms);
-    let small = |leaf: &Leaf<'_>| leaf.int().and_then(|number| u8::try_from(number).ok());
-    let fields = WechatUser {
-        openid: String::new(),
-        subscribe: small(&user.subscribe),
-        nickname: user.nickname.into_text(),
-        sex: small(&user.sex),
-        language: user.language.into_text(),
-        city: user.city.into_text(),
-        province: user.province.into_text(),
-        country: user.country.into_text(),
-        headimgurl: user.headimgurl.into_text(),
-        subscribe_time: user
-            .subscribe_time
-            .int()
-            .and_then(|time| u64::try_from(time).ok()),
-        unionid: user.unionid.into_text().and_then(identifier),
-        remark: user.remark.into_text(),
-        groupid: user.groupid.int(),
-        tagid_list: user
-            .tagid_list
-            .and_then(|list| serde_json::from_str(list.get()).ok()),
-        subscribe_scene: user
-            .subscribe_scene
-            .into_text()
-            .filter(|text| is_short(text)),
-        qr_scene: user.qr_scene.int(),
-        qr_scene_str: user.qr_scene_str.into_text().filter(|text| is_short(text)),
-    };
-    Some(Fact {
-        account: account(&data.account)?,
-        appid: identifier(data.appid.into_owned()),
-        at: Clock::new(at_ms.div_euclid(1000), at_ms, event.source, event.id),
-        sighting: Some(Sighting {
-            openid: user.openid.into_nonempty().and_then(identifier)?,
-            change: Change::Profile(Box::new(fields)),
-        }),
-        reply: None,
-        sends: None,
-    })
-}
-
-/// A reply is the application's: it tells nothing of the user.
-fn about_reply(event: Attributes<'_>, data: &str) -> Option<Fact> {
-    let told = reply::read(event.kind, data)?;
-    let at_ms = event.at_ms.unwrap_or(event.now_ms);
-    Some(Fact {
-        account: account(&told.account)?,
-        appid: identifier(told.appid.into_owned()),
-        at: Clock::new(at_ms.div_euclid(1000), at_ms, event.source, event.id),
-        sighting: None,
-        reply: Some(Box::new(told.reply)),
-        sends: None,
-    })
-}
-
-fn login(event: Attributes<'_>, data: &str) -> Option<Fact> {
-    let data: SessionStarted<'_> = serde_json::from_str(data).ok()?;
-    let at_ms = i64::try_from(data.started_at_ms).ok()?;
-    let name = |text: &str| {
-        let name = identifier(text.to_owned())?;
-        is_name(&name, NAME_MAX_BYTES).then_some(name)
-    };
-    let unionid = data.unionid.as_deref().and_then(name);
-    Some(Fact {
-        account: account(&data.account)?,
-        appid: identifier(data.appid.into_owned()),
-        at: Clock::new(at_ms.div_euclid(1000), at_ms, event.source, event.id),
-        sighting: Some(Sighting {
-            openid: name(event.subject?)?,
-            change: Change::Login {
-                to_mini_program: data.by != SessionBy::Web,
-                unionid,
-            },
-        }),
-        reply: None,
-        sends: None,
-    })
-}
-
-fn phone(event: Attributes<'_>, data: &str) -> Option<Fact> {
-    let data: UserPhone<'_> = serde_json::from_str(data).ok()?;
-    let at_ms = i64::try_from(data.learned_at_ms).ok()?;
-    let name = |text: &str| {
-        let name = identifier(text.to_owned())?;
-        is_name(&name, NAME_MAX_BYTES).then_some(name)
-    };
-    let part = |text: &str| name(text).unwrap_or_default();
-    Some(Fact {
-        account: account(&data.account)?,
-        appid: identifier(data.appid.into_owned()),
-        at: Clock::new(at_ms.div_euclid(1000), at_ms, event.source, event.id),
-        sighting: Some(Sighting {
-            openid: name(event.subject?)?,
-            change: Change::Phone(Box::new(Phone {
-                number: name(&data.phone_number)?,
-                pure: part(&data.pure_phone_number),
-                country_code: part(&data.country_code),
-            })),
-        }),
-        reply: None,
-        sends: None,
-    })
-}
-
-/// To be sent something is no sign of life: it tells nothing of the user.
-fn about_send(event: Attributes<'_>, data: &str) -> Option<Fact> {
-    let (data, facts) = sends::result(event.subject, data)?;
-    let sent_at_ms = facts.sent.as_ref()?.sent_at_ms;
-    Some(Fact {
-        account: account(&data.account)?,
-        appid: identifier(data.appid.into_owned()),
-        at: Clock::new(
-            sent_at_ms.div_euclid(1000),
-            sent_at_ms,
-            event.source,
-            event.id,
-        ),
-        sighting: None,
-        reply: None,
-        sends: Some(Box::new(facts)),
-    })
-}
-
-fn account(name: &str) -> Option<String> {
-    let shaped = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
-    ((1..=ACCOUNT_MAX_BYTES).contains(&name.len()) && name.bytes().all(shaped))
-        .then(|| name.to_owned())
-}
-
-/// A name that can be looked for: neither empty nor too long for an index.
-pub(crate) fn identifier(text: String) -> Option<String> {
-    Some(text).filter(|text| !text.is_empty() && is_short(text))
-}
-
-fn is_short(text: &str) -> bool {
-    text.len() <= ID_MAX_BYTES
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fact;
 
     fn fact(kind: &str, push: &str) -> Option<Fact> {
         let event = Attributes {
@@ -474,7 +167,7 @@ mod tests {
         let data = format!(
             r#"{{"account":"demo","appid":"wx0123456789abcdef","received_at_ms":1714113002345,"push":{push}}}"#
         );
-        read(event, &data)
+        fact::read(event, &data)
     }
 
     fn sighting(kind: &str, push: &str) -> Option<(String, Change)> {
@@ -535,7 +228,7 @@ mod tests {
                 let data = format!(
                     r#"{{"account":"demo","appid":"wx1","received_at_ms":1714113002345,"push":{push}}}"#
                 );
-                read(event, &data).unwrap()
+                fact::read(event, &data).unwrap()
             });
             assert_eq!(typed, xml);
             assert_eq!(typed, json);
@@ -611,7 +304,7 @@ mod tests {
             now_ms: 0,
         };
         for data in ["null", "[]", "{}", r#"{"account":"demo"}"#] {
-            assert_eq!(read(event, data), None, "{data}");
+            assert_eq!(fact::read(event, data), None, "{data}");
         }
         assert_eq!(fact("com.example.other", "{}"), None);
     }
