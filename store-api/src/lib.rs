@@ -47,6 +47,9 @@ pub const TYPE_SESSION_STARTED: &str = "weir.session.started";
 /// `type` of a phone number that a user of a Mini Program gave: [`UserPhone`].
 pub const TYPE_USER_PHONE: &str = "weir.user.phone";
 
+/// `type` of a user's member card as the WeChat API returned it: [`CardSnapshot`].
+pub const TYPE_CARD_SNAPSHOT: &str = "weir.card.snapshot";
+
 /// `type` of what became of an active message that went through the gateway: [`SendResult`].
 pub const TYPE_SEND_RESULT: &str = "weir.send.result";
 
@@ -126,6 +129,25 @@ pub struct UserSnapshot<'a, U> {
     pub appid: Cow<'a, str>,
     /// The object as `/cgi-bin/user/info` or `batchget` returned it, unchanged (usually a [`WechatUser`]).
     pub user: U,
+}
+
+/// Payload of [`TYPE_CARD_SNAPSHOT`]. The event's `subject` is the openid of who has the card.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CardSnapshot<'a, C> {
+    /// The account's name in the configuration.
+    #[serde(borrow)]
+    pub account: Cow<'a, str>,
+    /// The account's appid, `wx…`.
+    #[serde(borrow)]
+    pub appid: Cow<'a, str>,
+    /// Which sort of card.
+    #[serde(borrow)]
+    pub card_id: Cow<'a, str>,
+    /// The code of this user's card.
+    #[serde(borrow)]
+    pub code: Cow<'a, str>,
+    /// The object as `/card/membercard/userinfo/get` returned it, but for `errcode` and `errmsg`.
+    pub card: C,
 }
 
 /// Payload of [`TYPE_SESSION_STARTED`]: WeChat told who somebody is. The event's `subject` is the openid.

@@ -1,8 +1,10 @@
-//! The answers of the read side: `GET /v1/accounts`, `/v1/users`, `/v1/people`, `/v1/messages`, `/v1/replies`, `/v1/deliveries`,
-//! `/v1/credits`, `/v1/events`.
+//! The answers of the read side: `GET /v1/accounts`, `/v1/users`, `/v1/people`, `/v1/cards`, `/v1/messages`, `/v1/replies`,
+//! `/v1/deliveries`, `/v1/credits`, `/v1/events`.
 //!
 //! Times are RFC 3339 in UTC. A field without a value is `null`, never absent, except where its
 //! documentation says so.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -278,6 +280,163 @@ pub struct Credit {
     pub certain: bool,
     /// The time of the newest event about it.
     pub changed_at: String,
+}
+
+/// A card that a user took: a member card, a coupon. Newest first means: stored last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Card {
+    /// The account's name in the gateway's configuration.
+    pub account: String,
+    /// Which sort of card.
+    pub card_id: String,
+    /// The code of this user's card.
+    pub code: String,
+    /// Who has it, or had it last.
+    pub openid: Option<String>,
+    /// Where it is.
+    pub state: CardState,
+    /// What WeChat said of it; `null` as long as it was not asked. Member cards only.
+    pub member: Option<CardMember>,
+    /// Points: what WeChat told, and what was pushed since. `null`: not known.
+    pub bonus: Option<i64>,
+    /// Fen, likewise.
+    pub balance: Option<i64>,
+    /// The time of the earliest event about it.
+    pub first_seen_at: String,
+    /// How it was taken last.
+    pub taken: Option<CardTaken>,
+    /// To whom it goes or went, while that is its state.
+    pub given: Option<CardGiven>,
+    /// Its last use.
+    pub used: Option<CardUsed>,
+    /// When its form was filled in last.
+    pub form_submitted_at: Option<String>,
+    /// When it was first known to be active.
+    pub activated_at: Option<String>,
+    /// When its user last looked at it.
+    pub viewed_at: Option<String>,
+    /// The question to WeChat that is open, or was refused; `null`: neither.
+    pub asking: Option<CardAsking>,
+}
+
+/// What WeChat said of a member card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardMember {
+    /// When WeChat said so.
+    pub at: String,
+    /// `user_card_status`: `NORMAL`, `EXPIRE` … An open list.
+    pub status: Option<String>,
+    /// Whether the card is active.
+    pub active: Option<bool>,
+    /// The member's number.
+    pub membership_number: Option<String>,
+    /// What the member is called.
+    pub nickname: Option<String>,
+    /// `MALE`, `FEMALE` …
+    pub sex: Option<String>,
+    /// WeChat's own fields of the form, without `USER_FORM_INFO_FLAG_` and in lower case: `mobile`, `name`, `birthday` …
+    pub common_fields: FormFields,
+    /// The fields of the form that the account made up.
+    pub custom_fields: FormFields,
+}
+
+/// A form's fields by name.
+pub type FormFields = BTreeMap<String, FormValue>;
+
+/// What was filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum FormValue {
+    /// One value.
+    One(String),
+    /// Several, where several can be chosen.
+    Many(Vec<String>),
+}
+
+/// How a card was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardTaken {
+    /// When.
+    pub at: String,
+    /// The openid of the friend who gave it; `null`: nobody did.
+    pub friend: Option<String>,
+    /// The code that it had there.
+    pub old_code: Option<String>,
+    /// The channel, as it was named when the card was handed out.
+    pub channel: Option<String>,
+    /// Where: `SOURCE_SCENE_…`.
+    pub scene: Option<String>,
+    /// It was got back after it had been deleted.
+    pub restored: bool,
+}
+
+/// To whom a card goes or went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardGiven {
+    /// Their openid; `null`: a group, or it was not told.
+    pub openid: Option<String>,
+    /// The code that it has there.
+    pub code: Option<String>,
+}
+
+/// The last use of a card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardUsed {
+    /// When.
+    pub at: String,
+    /// By what: `FROM_API`, `FROM_MP`, `FROM_MOBILE_HELPER`; `null`: it paid.
+    pub by: Option<String>,
+}
+
+/// Where a card is. The newest event that tells decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CardState {
+    /// Its user has it.
+    Held,
+    /// Its user gives it away, and nobody has taken it.
+    Offered,
+    /// A friend has taken it.
+    Given,
+    /// Its user deleted it.
+    Deleted,
+    /// Its time is over.
+    Expired,
+    /// WeChat says that it cannot be used.
+    Unavailable,
+    /// No event told.
+    Unknown,
+}
+
+/// A question to WeChat about a card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardAsking {
+    /// How far it is.
+    pub state: CardAskingState,
+    /// WeChat's last answer, where it refused.
+    pub errcode: Option<i64>,
+    /// That, or what else was in the way, in words.
+    pub reason: Option<String>,
+}
+
+/// How far a question to WeChat is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CardAskingState {
+    /// It will be asked, or asked again.
+    Open,
+    /// WeChat refuses it: it is asked again with the next push about the card, or on demand.
+    Refused,
+}
+
+/// `GET /v1/cards/{card_id}/{code}`: a card, and whether it is as new as was wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardDetail {
+    /// The card.
+    #[serde(flatten)]
+    pub card: Card,
+    /// Why it is not as new as was wanted: this is what is stored.
+    pub warning: Option<String>,
 }
 
 /// An event as it was stored. Newest first means: stored last.

@@ -40,6 +40,8 @@ pub enum Order {
     Deliveries,
     /// Credits by their first storage.
     Credits,
+    /// Cards by their first storage.
+    Cards,
     /// Events by their storage.
     Events,
 }
@@ -53,6 +55,7 @@ impl Order {
             Self::Replies => 'r',
             Self::Deliveries => 'd',
             Self::Credits => 'c',
+            Self::Cards => 'k',
             Self::Events => 'e',
         }
     }

@@ -1,4 +1,4 @@
-//! The store: takes Weir's events, keeps them, and answers questions about accounts, users, messages and sends.
+//! The store: takes Weir's events, keeps them, and answers questions about accounts, users, messages, sends and cards.
 //!
 //! # The way of an event
 //! [`routes`](server::router) → `body` cuts the request → [`event`] reads each, and [`fact`] what it tells →
@@ -17,6 +17,7 @@
 
 mod auth;
 mod body;
+pub mod cards;
 pub mod config;
 pub mod cursor;
 pub mod error;

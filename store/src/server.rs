@@ -23,7 +23,7 @@ use crate::ingest::{Ingest, Writer};
 use crate::metrics::Metrics;
 use crate::repo::{self, Repo};
 use crate::routes::{
-    accounts, credits, deliveries, events, health, messages, metrics, people, replies, users,
+    accounts, cards, credits, deliveries, events, health, messages, metrics, people, replies, users,
 };
 
 /// What every request can reach.
@@ -66,6 +66,8 @@ pub fn router(state: AppState) -> Router {
         .route("/v1/users", get(users::list))
         .route("/v1/users/{account}/{openid}", get(users::show))
         .route("/v1/people/{uid}", get(people::show))
+        .route("/v1/cards", get(cards::list))
+        .route("/v1/cards/{card_id}/{code}", get(cards::show))
         .route("/v1/messages", get(messages::list))
         .route("/v1/replies", get(replies::list))
         .route("/v1/deliveries", get(deliveries::list))

@@ -3,6 +3,7 @@
 //! Both are made from the table of [`weir_protocol::kinds`], so that they say what is sent. Only with the cargo feature
 //! `docs`: nothing of this is in the plugin or the store.
 
+mod cards;
 mod page;
 mod schema;
 

@@ -5,12 +5,15 @@ use std::fmt::{self, Write};
 use serde_json::Value;
 use weir_protocol::kinds::{Area, Carrier, Field, Items, Shape};
 
+use super::cards::{CARD, card, card_snapshot};
 use super::schema::{
     PHONE, RECEIVED, SEND, SESSION, SNAPSHOT, attributes, origin, other, replies, send_result,
     session_started, user, user_phone,
 };
 use super::{CARRIERS, prefix, type_of};
-use crate::{TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_PHONE, TYPE_USER_SNAPSHOT};
+use crate::{
+    TYPE_CARD_SNAPSHOT, TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_PHONE, TYPE_USER_SNAPSHOT,
+};
 
 /// The page, in Markdown.
 #[must_use]
@@ -81,6 +84,12 @@ fn write(page: &mut String) -> fmt::Result {
     )?;
     writeln!(page, "| field | |\n|---|---|")?;
     for (name, _, doc) in user() {
+        writeln!(page, "| `{name}` | {doc} |")?;
+    }
+    writeln!(page, "\n## Member cards")?;
+    own(page, TYPE_CARD_SNAPSHOT, CARD, &card_snapshot())?;
+    writeln!(page, "\nOf `card` this is known:\n\n| field | |\n|---|---|")?;
+    for (name, doc) in card() {
         writeln!(page, "| `{name}` | {doc} |")?;
     }
     writeln!(page, "\n## Logins")?;

@@ -3,10 +3,12 @@
 use serde_json::{Value, json};
 use weir_protocol::kinds::{Carrier, schema};
 
+use super::cards::{CARD, card_snapshot};
 use super::{CARRIERS, kinds, prefix, type_of};
 use crate::{
-    ASK_USER, TYPE_REPLY_GIVEN, TYPE_REPLY_LATE, TYPE_REPLY_SENT, TYPE_REPLY_UNDELIVERABLE,
-    TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_PHONE, TYPE_USER_SNAPSHOT,
+    ASK_USER, TYPE_CARD_SNAPSHOT, TYPE_REPLY_GIVEN, TYPE_REPLY_LATE, TYPE_REPLY_SENT,
+    TYPE_REPLY_UNDELIVERABLE, TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_PHONE,
+    TYPE_USER_SNAPSHOT,
 };
 
 /// The schema of one `type` of event.
@@ -48,6 +50,15 @@ pub fn schemas() -> Vec<EventSchema> {
             &snapshot_data(),
         ),
     };
+    let card = EventSchema {
+        kind: TYPE_CARD_SNAPSHOT.to_owned(),
+        schema: event(
+            TYPE_CARD_SNAPSHOT,
+            CARD,
+            &json!({"const": TYPE_CARD_SNAPSHOT}),
+            &card_snapshot(),
+        ),
+    };
     let session = EventSchema {
         kind: TYPE_SESSION_STARTED.to_owned(),
         schema: event(
@@ -81,7 +92,7 @@ pub fn schemas() -> Vec<EventSchema> {
     };
     pushes
         .chain(others)
-        .chain([snapshot, session, phone])
+        .chain([snapshot, card, session, phone])
         .chain(replies)
         .chain([send])
         .collect()
@@ -473,7 +484,7 @@ fn snapshot_data() -> Value {
 }
 
 /// An object that has all of these fields.
-fn object(fields: &[(&str, Value, &str)]) -> Value {
+pub(super) fn object(fields: &[(&str, Value, &str)]) -> Value {
     let mut properties = serde_json::Map::new();
     for (name, schema, doc) in fields {
         let mut schema = schema.clone();

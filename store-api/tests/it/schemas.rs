@@ -7,8 +7,8 @@ use weir_protocol::kinds::Carrier;
 use weir_protocol::push::Push;
 use weir_store_api::docs::schemas;
 use weir_store_api::{
-    CloudEvent, PushData, SendApi, SendOutcome, SendResult, SessionBy, SessionStarted,
-    TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE, UserPhone,
+    CardSnapshot, CloudEvent, PushData, SendApi, SendOutcome, SendResult, SessionBy,
+    SessionStarted, TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE, UserPhone,
 };
 
 fn compile(schema: &Value) -> Validator {
@@ -286,6 +286,32 @@ fn a_login_is_an_event_of_its_schema() {
     let mut nowhere = login(SessionBy::Web, None);
     nowhere["data"]["by"] = json!("door");
     assert!(!schema.is_valid(&nowhere));
+}
+
+#[test]
+fn a_member_card_is_an_event_of_its_schema() {
+    let schema = schema("weir.card.snapshot");
+    let card = CardSnapshot {
+        account: "demo".into(),
+        appid: "wx0123456789abcdef".into(),
+        card_id: "p1".into(),
+        code: "226009850808".into(),
+        card: json!({"openid": "o1", "bonus": 100, "user_info": {"common_field_list": []}, "has_active": true}),
+    };
+    let event = json!({
+        "specversion": "1.0", "id": "a", "source": "/accounts/demo", "type": "weir.card.snapshot",
+        "time": "2024-04-26T06:30:02Z", "subject": "o1", "datacontenttype": "application/json", "data": card,
+    });
+    assert!(schema.is_valid(&event));
+    for (field, value) in [
+        ("code", json!("")),
+        ("card", json!([])),
+        ("card_id", json!(1)),
+    ] {
+        let mut wrong = event.clone();
+        wrong["data"][field] = value;
+        assert!(!schema.is_valid(&wrong), "{field}");
+    }
 }
 
 #[test]

@@ -22,5 +22,6 @@ pub(super) fn read(event: Attributes<'_>, data: &str) -> Option<Fact> {
         }),
         reply: None,
         sends: None,
+        cards: Vec::new(),
     })
 }

@@ -3,6 +3,7 @@
 //! Only Weir's own types tell anything; every other event is kept in the log and no more. So is one
 //! whose data is not what its type promises: nothing that arrives is lost for being unexpected.
 
+mod card;
 mod login;
 mod outgoing;
 mod phone;
@@ -10,10 +11,11 @@ mod profile;
 mod push;
 
 use weir_store_api::{
-    TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE, TYPE_SEND_RESULT, TYPE_SESSION_STARTED,
-    TYPE_USER_PHONE, TYPE_USER_SNAPSHOT, WechatUser,
+    TYPE_CARD_SNAPSHOT, TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE, TYPE_SEND_RESULT,
+    TYPE_SESSION_STARTED, TYPE_USER_PHONE, TYPE_USER_SNAPSHOT, WechatUser,
 };
 
+use crate::cards::CardFact;
 use crate::event::{NAME_MAX_BYTES, is_name};
 use crate::fold::Clock;
 use crate::reply::{self, ReplyFact};
@@ -40,6 +42,8 @@ pub struct Fact {
     pub reply: Option<Box<ReplyFact>>,
     /// What became known of active messages.
     pub sends: Option<Box<SendFacts>>,
+    /// What became known of cards.
+    pub cards: Vec<CardFact>,
 }
 
 /// A person, and what became known of them.
@@ -118,6 +122,9 @@ pub(crate) fn read(event: Attributes<'_>, data: &str) -> Option<Fact> {
     let kind = event.kind;
     if kind == TYPE_USER_SNAPSHOT {
         return profile::read(event, data);
+    }
+    if kind == TYPE_CARD_SNAPSHOT {
+        return card::read(event, data);
     }
     if kind == TYPE_SESSION_STARTED {
         return login::read(event, data);

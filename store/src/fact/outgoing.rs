@@ -17,6 +17,7 @@ pub(super) fn reply(event: Attributes<'_>, data: &str) -> Option<Fact> {
         sighting: None,
         reply: Some(Box::new(told.reply)),
         sends: None,
+        cards: Vec::new(),
     })
 }
 
@@ -36,5 +37,6 @@ pub(super) fn send(event: Attributes<'_>, data: &str) -> Option<Fact> {
         sighting: None,
         reply: None,
         sends: Some(Box::new(facts)),
+        cards: Vec::new(),
     })
 }

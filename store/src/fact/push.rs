@@ -6,7 +6,7 @@ use weir_store_api::{PushData, TYPE_EVENT, TYPE_MESSAGE};
 use super::{Attributes, Change, Fact, Message, Sighting, account, identifier};
 use crate::fold::Clock;
 use crate::lenient::Leaf;
-use crate::sends;
+use crate::{cards, sends};
 
 /// The fields of a push that the projections use, typed or, in events of before that, as WeChat sent them. Source:
 /// WeChat, receiving messages and event pushes.
@@ -80,11 +80,16 @@ pub(super) fn read(event: Attributes<'_>, text: &str) -> Option<Fact> {
         Some(Sighting { openid, change })
     });
     let openid = sighting.as_ref().map(|sighting| sighting.openid.as_str());
-    let sends = event
-        .kind
-        .strip_prefix(TYPE_EVENT)
+    let name = event.kind.strip_prefix(TYPE_EVENT);
+    let name = name.map(str::to_ascii_lowercase);
+    let sends = name
+        .as_deref()
         .filter(|name| sends::is_told_by(name))
         .and_then(|name| sends::pushed(name, text, openid));
+    let cards = name
+        .as_deref()
+        .filter(|name| cards::is_told_by(name))
+        .and_then(|name| cards::pushed(name, text, openid));
     Some(Fact {
         account: account(&data.account)?,
         appid: identifier(data.appid.into_owned()),
@@ -92,6 +97,7 @@ pub(super) fn read(event: Attributes<'_>, text: &str) -> Option<Fact> {
         sighting,
         reply: None,
         sends: sends.map(Box::new),
+        cards: cards.unwrap_or_default(),
     })
 }
 

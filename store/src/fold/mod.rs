@@ -4,11 +4,13 @@
 //! events, and writes it back. Applying is commutative, and the log's unique key makes it happen once
 //! per event, so every order of arrival ends in the same state (`tests/it/orders.rs` tries them all).
 
+mod card;
 mod clock;
 mod credit;
 mod follow;
 mod profile;
 
+pub use card::{CHANGES as CARD_CHANGES, Card, CardChange, Giving, Taking, Told as CardTold};
 pub use clock::Clock;
 pub use credit::{Balance, CreditChange, CreditNews, balance};
 pub use follow::{Evidence, Follow, Followed};

@@ -5,6 +5,7 @@
 //!
 //! Both number a statement's parameters `$1 …`, and hold integers as `i64` and everything else as text.
 
+mod cards;
 mod migrate;
 mod people;
 mod person;
@@ -42,6 +43,17 @@ pub trait Repo: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// The database did not answer.
     async fn select(
+        &self,
+        statement: &'static str,
+        parameters: Vec<Vec<Cell>>,
+    ) -> Result<Vec<Row>, RepoError>;
+
+    /// Runs a statement that changes rows once for each set of parameters, all in one transaction, and returns the rows that
+    /// it returns. For what is not an event's doing: queues.
+    ///
+    /// # Errors
+    /// Nothing was changed, as far as is known.
+    async fn change(
         &self,
         statement: &'static str,
         parameters: Vec<Vec<Cell>>,

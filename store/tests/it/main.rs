@@ -3,6 +3,7 @@
 #[macro_use]
 mod world;
 
+mod cards;
 mod concurrency;
 mod crash;
 mod crash_ledger;

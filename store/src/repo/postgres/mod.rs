@@ -10,6 +10,7 @@
 //! # Out of scope
 //! TLS to the server: it is on the same machine, or behind a proxy that speaks it.
 
+mod cards;
 mod people;
 mod sends;
 mod statements;
@@ -132,6 +133,13 @@ impl Postgres {
         Ok(())
     }
 
+    async fn reader(&self) -> Result<deadpool_postgres::Client, RepoError> {
+        self.readers.get().await.map_err(|error| match error {
+            deadpool_postgres::PoolError::Backend(backend) => self::error(backend),
+            _ => RepoError::Unavailable("all readers are busy".to_owned()),
+        })
+    }
+
     /// Commits once. Whatever goes wrong, the session is not used again: its state is unknown, and so is what it
     /// knows by heart.
     async fn try_commit(&self, batch: &Batch) -> Result<Vec<Taken>, Failure> {
@@ -166,10 +174,7 @@ impl Repo for Postgres {
         statement: &'static str,
         parameters: Vec<Vec<Cell>>,
     ) -> Result<Vec<Row>, RepoError> {
-        let client = self.readers.get().await.map_err(|error| match error {
-            deadpool_postgres::PoolError::Backend(backend) => self::error(backend),
-            _ => RepoError::Unavailable("all readers are busy".to_owned()),
-        })?;
+        let client = self.reader().await?;
         let statement = client.prepare_cached(statement).await.map_err(error)?;
         // PostgreSQL's text cannot hold U+0000: nothing stored equals a text that does.
         let can_match = |cells: &&Vec<Cell>| {
@@ -193,6 +198,34 @@ impl Repo for Postgres {
             .flatten()
             .map(|row| Row::try_from(row).map_err(error))
             .collect()
+    }
+
+    async fn change(
+        &self,
+        statement: &'static str,
+        parameters: Vec<Vec<Cell>>,
+    ) -> Result<Vec<Row>, RepoError> {
+        let mut client = self.reader().await?;
+        let changing = async {
+            let statement = client.prepare_cached(statement).await?;
+            let transaction = client.transaction().await?;
+            let mut found = Vec::new();
+            for cells in &parameters {
+                let cells: Vec<_> = cells
+                    .iter()
+                    .map(|cell| cell as &(dyn ToSql + Sync))
+                    .collect();
+                for row in transaction.query(&statement, &cells).await? {
+                    found.push(Row::try_from(&row)?);
+                }
+            }
+            transaction.commit().await?;
+            Ok(found)
+        };
+        tokio::time::timeout(self.timeout, changing)
+            .await
+            .map_err(|_| RepoError::Unavailable("no answer in time".to_owned()))?
+            .map_err(error)
     }
 
     async fn check(&self) -> Result<(), RepoError> {

@@ -115,6 +115,18 @@ statements! {
             pure_phone_number = excluded.pure_phone_number, country_code = excluded.country_code, \
             at = excluded.at, at_ms = excluded.at_ms, tie = excluded.tie \
         WHERE (excluded.at, excluded.at_ms, excluded.tie) > (phones.at, phones.at_ms, phones.tie)",
+    add_cards: "INSERT INTO cards (card_id, code, account_key, card) \
+        SELECT k.card_id, k.code, k.account_key, $4::text \
+        FROM unnest($1::text[], $2::text[], $3::bigint[]) k (card_id, code, account_key) ON CONFLICT DO NOTHING",
+    lock_cards: "SELECT c.card_id, c.code, c.account_key, c.card_key, c.card \
+        FROM unnest($1::text[], $2::text[], $3::bigint[]) k (card_id, code, account_key) \
+        JOIN cards c ON c.card_id = k.card_id AND c.code = k.code AND c.account_key = k.account_key \
+        ORDER BY c.card_id, c.code, c.account_key FOR UPDATE OF c",
+    save_cards: "UPDATE cards c SET openid = p.openid, card = p.card \
+        FROM json_populate_recordset(NULL::cards, $1::text::json) p WHERE c.card_key = p.card_key",
+    want_cards: "INSERT INTO card_fetches (card_key, wanted, due_ms, tries) \
+        SELECT k.card_key, 1, 0, 0 FROM unnest($1::bigint[]) k (card_key) ORDER BY k.card_key \
+        ON CONFLICT (card_key) DO UPDATE SET wanted = card_fetches.wanted + 1, due_ms = 0, tries = 0",
     add_credits: "INSERT INTO credits (account_key, openid, template_id) \
         SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING",
     find_credits: "SELECT c.account_key, c.openid, c.template_id, c.credit_key \

@@ -2,7 +2,7 @@
 //!
 //! Several stores may do this at once. What two of them could both want is locked in one order: events by source
 //! and id, then people by account and openid, then people by key, then work by source and push, then reports by account
-//! and message, then credits by account, openid and template, then unionids and logins by people's key.
+//! and message, then credits by account, openid and template, then cards by id, code and account, then unionids and logins by people's key.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,13 +10,14 @@ use futures_util::future::try_join;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement, Transaction};
 
+use super::super::cards::CardNews;
 use super::super::people::Ties;
 use super::super::person::{FollowRow, ProfileRow, json, load};
 use super::super::sends::Additions;
 use super::super::work::pages;
 use super::super::{Row, Stored, Taken};
 use super::statements::Statements;
-use super::{Failure, people, sends, work};
+use super::{Failure, cards, people, sends, work};
 use crate::event::NewEvent;
 use crate::fact::{Change, Fact, Message};
 
@@ -156,6 +157,11 @@ impl Writing {
             additions.add(*seq, *account_key, fact);
         }
         sends::write(&transaction, statements, additions).await?;
+        let mut news = CardNews::default();
+        for (_, account_key, fact) in &created {
+            news.add(*account_key, fact);
+        }
+        cards::write(&transaction, statements, &news).await?;
         let mut ties = Ties::default();
         for someone in &people {
             let Some(user_key) = someone.user_key else {

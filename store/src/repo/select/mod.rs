@@ -5,6 +5,7 @@
 //! for its plans). A listing that no single index serves (across accounts, or both states) runs its statement once
 //! per branch and merges.
 
+mod cards;
 mod credits;
 mod deliveries;
 mod events;
@@ -19,6 +20,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use weir_store_api::read::{Account, Page};
 
+pub use cards::{CardFilter, Found as FoundCard, card, cards};
 pub use credits::{CreditFilter, credits};
 pub use deliveries::{DeliveryFilter, deliveries};
 pub use events::{EventFilter, events};
@@ -202,6 +204,7 @@ mod tests {
             replies::PLANS,
             deliveries::PLANS,
             credits::PLANS,
+            cards::PLANS,
         ]
         .concat();
         for (statement, expected) in listings {

@@ -7,6 +7,7 @@
 //! Readers never wait for the writer, nor it for them. Several stores may share a file; they wait for each
 //! other's commits, at most the configured timeout.
 
+mod cards;
 mod people;
 mod sends;
 mod work;
@@ -135,6 +136,16 @@ impl Repo for Sqlite {
             .await
     }
 
+    async fn change(
+        &self,
+        statement: &'static str,
+        parameters: Vec<Vec<Cell>>,
+    ) -> Result<Vec<Row>, RepoError> {
+        self.writer
+            .run(move |writer| writer.change(statement, &parameters))
+            .await
+    }
+
     async fn check(&self) -> Result<(), RepoError> {
         // The file's lock can be had, and the writer is not stuck behind something.
         self.writer.run(write::Writing::check).await
@@ -148,17 +159,24 @@ fn rows(
 ) -> rusqlite::Result<Vec<Row>> {
     // One snapshot for all branches of a listing.
     let snapshot = connection.transaction()?;
+    let found = run(&snapshot, statement, parameters)?;
+    Transaction::finish(snapshot)?;
+    Ok(found)
+}
+
+fn run(
+    transaction: &Transaction<'_>,
+    statement: &str,
+    parameters: &[Vec<Cell>],
+) -> rusqlite::Result<Vec<Row>> {
     let mut found = Vec::new();
-    {
-        let mut statement = snapshot.prepare_cached(&sql(statement))?;
-        for cells in parameters {
-            let mut rows = statement.query(rusqlite::params_from_iter(cells))?;
-            while let Some(row) = rows.next()? {
-                found.push(Row::try_from(row)?);
-            }
+    let mut statement = transaction.prepare_cached(&sql(statement))?;
+    for cells in parameters {
+        let mut rows = statement.query(rusqlite::params_from_iter(cells))?;
+        while let Some(row) = rows.next()? {
+            found.push(Row::try_from(row)?);
         }
     }
-    Transaction::finish(snapshot)?;
     Ok(found)
 }
 

@@ -6,12 +6,13 @@ use std::collections::hash_map::Entry;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, named_params};
 
+use super::super::cards::CardNews;
 use super::super::people::Ties;
 use super::super::person::{FollowRow, ProfileRow, load, person_columns};
 use super::super::sends::Additions;
 use super::super::work::pages;
-use super::super::{Row, Stored, Taken};
-use super::{people, sends, unreadable, work};
+use super::super::{Cell, Row, Stored, Taken};
+use super::{cards, people, run, sends, unreadable, work};
 use crate::event::NewEvent;
 use crate::fact::{Change, Fact, Message};
 use crate::fold::Person;
@@ -69,6 +70,7 @@ impl Writing {
         let known = &mut self.known;
         let mut people = People::new();
         let mut additions = Additions::default();
+        let mut news = CardNews::default();
         let mut results = Vec::with_capacity(events.len());
         for event in events {
             let account_key = match &event.fact {
@@ -85,6 +87,7 @@ impl Writing {
                 known.appid(&transaction, fact, account_key)?;
                 project(&transaction, &mut people, fact, account_key, seq)?;
                 additions.add(seq, account_key, fact);
+                news.add(account_key, fact);
             }
         }
         let mut ties = Ties::default();
@@ -97,9 +100,24 @@ impl Writing {
         let pages = pages(events, &results, &known.sources, &known.accounts);
         work::write(&transaction, &pages, &mut results)?;
         sends::write(&transaction, &additions)?;
+        cards::write(&transaction, &news)?;
         people::write(&transaction, &ties)?;
         transaction.commit()?;
         Ok(results)
+    }
+
+    /// Runs a statement that changes rows, for each set of parameters, in one transaction.
+    pub(super) fn change(
+        &mut self,
+        statement: &str,
+        parameters: &[Vec<Cell>],
+    ) -> rusqlite::Result<Vec<Row>> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let rows = run(&transaction, statement, parameters)?;
+        transaction.commit()?;
+        Ok(rows)
     }
 
     /// Whether a commit could be made now.
