@@ -100,6 +100,13 @@ pub(crate) async fn whatever_is_wrong_the_answer_says_only_no<G: Gateway>() -> R
             "refused_malformed",
         ),
         (
+            "a member card's form as a page prints it",
+            body(
+                "<xml><ToUserName> <! [CDATA[gh_1]]> </ToUserName><MsgType><![CDATA[event]]></MsgType></xml>",
+            ),
+            "refused_malformed",
+        ),
+        (
             "an element a thousand deep",
             body(&"<a>".repeat(1_000)),
             "refused_malformed",

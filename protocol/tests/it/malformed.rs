@@ -106,6 +106,31 @@ fn declarations_and_what_surrounds_the_root() {
     check("<?pi?>", BROKEN);
 }
 
+/// As a page about member cards prints its sample.
+#[test]
+fn the_printed_sample_of_a_member_card_with_blanks_in_its_cdata() {
+    let sample = "<xml> <ToUserName> <! [CDATA[gh_3fcea188bf78]]> </ToUserName>
+        <FromUserName><![CDATA[obLatjlaNQKb8FqOvt1M1x1lIBFE]]></FromUserName>
+        <CreateTime>1432668700</CreateTime> <MsgType><![CDATA[event]]></MsgType>
+        <Event><![CDATA[submit_membercard_user_info]]></Event>
+        <CardId><![CDATA[pbLatjtZ7v1BG_ZnTjbW85GYc_E8]]></CardId>
+        <UserCardCode><![CDATA[018255396048]]></UserCardCode> </xml>";
+    check(sample, BROKEN);
+    for blanks in [
+        "<![ CDATA[gh_1]]>",
+        "<![CDATA [gh_1]]>",
+        "< ![CDATA[gh_1]]>",
+        "<![CDATA[gh_1] ]>",
+    ] {
+        check(
+            sample.replace("<! [CDATA[gh_3fcea188bf78]]>", blanks),
+            BROKEN,
+        );
+    }
+    // Blanks around it are WeChat's own way of writing.
+    assert!(Push::parse(sample.replace("<! [", "<![").as_bytes()).is_ok());
+}
+
 #[test]
 fn markup_that_is_not_xml() {
     check("<xml>", BROKEN);

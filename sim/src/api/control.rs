@@ -16,6 +16,7 @@
 //! | `GET /_sim/accounts/{account}/recipients` | by API, a [`Total`]: `{"template": {"sent": 3, "recipients": 2, "more_than_once": {"o1": 2}}}` |
 //! | `GET …/recipients/{api}` | how many messages each openid got |
 //! | `PUT /_sim/accounts/{account}/media/{media_id}` | a [`MadeUp`]: `{"bytes": 10000000}` for `media/get` |
+//! | `GET`, `PUT /_sim/accounts/{account}/cards/{card_id}/{code}` | a member [`Card`]: `{"openid": "o1", "bonus": 100}` |
 //! | `PUT /_sim/accounts/{account}/tags` | `{"100": "vip"}` |
 //! | `POST /_sim/accounts/{account}/tokens` | [`TokenAction`]: `{"do": "expire"}`, `{"do": "invalidate", "kind": "stable"}`, `{"do": "invalidate_every", "ms": 500}`, `{"do": "lifetime", "ms": 60000}` |
 //! | `PUT /_sim/accounts/{account}/quota` | `{"path": "/cgi-bin/user/info", "per_day": 10}` |
@@ -39,6 +40,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::cards::Card;
 use super::faults::FaultRule;
 use super::ledger::Ledger;
 use super::media::MadeUp;
@@ -128,6 +130,7 @@ pub fn router(world: Arc<World>) -> Router {
         .route("/recipients", get(totals))
         .route("/recipients/{api}", get(recipients))
         .route("/media/{media_id}", put(put_media))
+        .route("/cards/{card_id}/{code}", get(card).put(put_card))
         .route("/tags", put(tags))
         .route("/tokens", post(tokens))
         .route("/quota", put(quota))
@@ -200,6 +203,28 @@ async fn act(
     Json(body): Json<ActBody>,
 ) -> Done {
     done(world.act(&account, &openid, body.kind))
+}
+
+async fn card(
+    State(world): Shared,
+    Path((account, card_id, code)): Path<(String, String, String)>,
+) -> Result<Response, NoSuchAccount> {
+    Ok(match world.card(&account, &card_id, &code)? {
+        Some(card) => Json(card).into_response(),
+        None => (
+            StatusCode::NOT_FOUND,
+            Json(json!({"error": "there is no such card"})),
+        )
+            .into_response(),
+    })
+}
+
+async fn put_card(
+    State(world): Shared,
+    Path((account, card_id, code)): Path<(String, String, String)>,
+    Json(card): Json<Card>,
+) -> Done {
+    done(world.put_card(&account, &card_id, &code, card))
 }
 
 async fn follow_many(

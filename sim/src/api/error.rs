@@ -59,7 +59,17 @@ fn wording(errcode: i64) -> &'static str {
         40029 => "invalid code",
         40030 => "invalid refresh_token",
         40032 => "invalid openid list size",
+        40056 => "invalid serial code",
+        40073 => "invalid card id",
+        40127 => {
+            "invalid user-card status! Hint: the card was given to user, but may be deleted or expired"
+        }
+        45056 => "too many tag now, no need to add new",
+        45057 => "can't delete the tag that has too many fans",
+        45058 => "can't modify sys tag",
         45059 => "user has too many tags",
+        45157 => "invalid tag name",
+        45158 => "tag name too long",
         45159 => "invalid tag id",
         40037 => "invalid template_id",
         40066 => "invalid url",

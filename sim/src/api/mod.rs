@@ -9,7 +9,8 @@
 //! | `GET /cgi-bin/token` | a new token each time; the one before lives 5 more minutes |
 //! | `POST /cgi-bin/stable_token` | the same token with what is left of its life; `force_refresh` |
 //! | `GET /cgi-bin/user/info`, `POST …/batchget`, `GET /cgi-bin/user/get` | users |
-//! | `GET /cgi-bin/tags/get`, `POST …/members/batchtagging` | tags |
+//! | `GET /cgi-bin/tags/get`, `POST …/create`, `…/update`, `…/delete`, `…/getidlist`, `…/members/batchtagging`, `…/members/batchuntagging` | tags |
+//! | `POST /card/membercard/userinfo/get`, `…/activate`, `…/updateuser`, `POST /card/code/get` | member cards |
 //! | `POST /cgi-bin/message/custom/send` | within the windows that users open; recorded in the ledger, as the following are |
 //! | `POST …/template/send` | to followers; a `client_msg_id` is not sent twice within 10 minutes, but answered with the first one's `msgid` |
 //! | `POST …/subscribe/send`, `…/subscribe/bizsend` | as long as there are credits |
@@ -29,6 +30,7 @@
 //! and [`media::MAX_KEPT`] media, [`login::MAX_CODES`] codes of each kind, a request body is at most [`server::MAX_BODY_BYTES`]. Nothing here writes a log: secrets and tokens travel in these calls.
 
 mod calls;
+pub mod cards;
 mod client;
 pub mod control;
 mod error;
@@ -47,6 +49,7 @@ pub mod users;
 mod world;
 
 pub use calls::{Answer, Call, Method};
+pub use cards::Card;
 pub use client::ControlClient;
 pub use control::TokenAction;
 pub use error::ApiError;

@@ -217,6 +217,19 @@ impl Users {
         }
     }
 
+    /// Takes a tag from somebody; a second time changes nothing.
+    pub(super) fn untag(&mut self, openid: &str, tag: i64) {
+        let tags = &mut self.entry(openid).profile.tagid_list;
+        tags.retain(|known| *known != tag);
+    }
+
+    /// Takes a tag from everybody.
+    pub(super) fn forget_tag(&mut self, tag: i64) {
+        for user in self.by_openid.values_mut() {
+            user.profile.tagid_list.retain(|known| *known != tag);
+        }
+    }
+
     /// How many follow with that tag.
     pub(super) fn tagged(&self, tag: i64) -> usize {
         self.by_openid

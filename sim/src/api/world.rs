@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use super::calls::{self, Answer, Call};
+use super::cards::{Card, Cards};
 use super::faults::{FaultRule, Faults, Then};
 use super::ledger::{Calls, Ledger, Sent};
 use super::login::{Logins, OAuth};
@@ -49,6 +50,7 @@ pub(super) struct AccountState {
     /// The body of `menu/create`.
     pub(super) menu: Option<Value>,
     pub(super) tags: BTreeMap<i64, String>,
+    pub(super) cards: Cards,
     /// Addresses that may fetch tokens; everybody when `None`.
     pub(super) ip_whitelist: Option<Vec<IpAddr>>,
     /// An openid never met is a plain follower, for load tests.
@@ -72,6 +74,7 @@ impl World {
                 oauth: OAuth::default(),
                 menu: None,
                 tags: BTreeMap::from([(2, "星标组".to_owned())]),
+                cards: Cards::default(),
                 ip_whitelist: None,
                 any_openid: false,
             })
@@ -200,6 +203,33 @@ impl World {
         tags: BTreeMap<i64, String>,
     ) -> Result<(), NoSuchAccount> {
         self.with(account, |_, state| state.tags = tags)
+    }
+
+    /// A user has a member card; it is all that is known of this code.
+    ///
+    /// # Errors
+    /// [`NoSuchAccount`].
+    pub fn put_card(
+        &self,
+        account: &str,
+        card_id: &str,
+        code: &str,
+        card: Card,
+    ) -> Result<(), NoSuchAccount> {
+        self.with(account, |_, state| state.cards.put(card_id, code, card))
+    }
+
+    /// A member card as it is now; `None`: there is no such code.
+    ///
+    /// # Errors
+    /// [`NoSuchAccount`].
+    pub fn card(
+        &self,
+        account: &str,
+        card_id: &str,
+        code: &str,
+    ) -> Result<Option<Card>, NoSuchAccount> {
+        self.with(account, |_, state| state.cards.get(card_id, code).cloned())
     }
 
     /// Ends the life of the account's tokens (of one kind, or of both): using one answers 42001.

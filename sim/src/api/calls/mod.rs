@@ -1,11 +1,13 @@
 //! One call: what it is, who may make it, and the table of paths.
 
 mod account;
+mod cards;
 mod data;
 mod login;
 mod media;
 mod messages;
 mod oauth;
+mod tags;
 mod tokens;
 mod users;
 
@@ -142,8 +144,17 @@ fn door(path: &str) -> Option<Door> {
         "/cgi-bin/user/info" => Door::Token(Get, users::info),
         "/cgi-bin/user/info/batchget" => Door::Token(Post, users::batchget),
         "/cgi-bin/user/get" => Door::Token(Get, users::get),
-        "/cgi-bin/tags/get" => Door::Token(Get, users::tags),
-        "/cgi-bin/tags/members/batchtagging" => Door::Token(Post, users::batchtagging),
+        "/cgi-bin/tags/get" => Door::Token(Get, tags::get),
+        "/cgi-bin/tags/create" => Door::Token(Post, tags::create),
+        "/cgi-bin/tags/update" => Door::Token(Post, tags::update),
+        "/cgi-bin/tags/delete" => Door::Token(Post, tags::delete),
+        "/cgi-bin/tags/getidlist" => Door::Token(Post, tags::getidlist),
+        "/cgi-bin/tags/members/batchtagging" => Door::Token(Post, tags::batchtagging),
+        "/cgi-bin/tags/members/batchuntagging" => Door::Token(Post, tags::batchuntagging),
+        "/card/membercard/userinfo/get" => Door::Token(Post, cards::userinfo),
+        "/card/membercard/activate" => Door::Token(Post, cards::activate),
+        "/card/membercard/updateuser" => Door::Token(Post, cards::updateuser),
+        "/card/code/get" => Door::Token(Post, cards::code),
         "/cgi-bin/message/custom/send" => Door::Token(Post, messages::custom),
         "/cgi-bin/message/template/send" => Door::Token(Post, messages::template),
         "/cgi-bin/message/subscribe/send" => Door::Token(Post, messages::subscribe),

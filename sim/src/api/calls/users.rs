@@ -1,4 +1,4 @@
-//! Users and tags.
+//! Users.
 
 use serde_json::{Value, json};
 
@@ -7,10 +7,6 @@ use crate::api::world::AccountState;
 
 /// Openids per `batchget`.
 const MAX_BATCH: usize = 100;
-/// Openids per `batchtagging`.
-const MAX_TAGGED: usize = 50;
-/// Tags a user may have.
-const MAX_TAGS: usize = 20;
 /// Openids per page of `user/get`.
 const PAGE: usize = 10_000;
 
@@ -55,45 +51,4 @@ pub(super) fn get(caller: &mut Caller<'_>, call: &Call) -> Result<Value, ApiErro
             "total": total, "count": page.len(), "data": {"openid": page}, "next_openid": last,
         }),
     })
-}
-
-pub(super) fn tags(caller: &mut Caller<'_>, _: &Call) -> Result<Value, ApiError> {
-    let account = caller.account();
-    let tags: Vec<Value> = account
-        .tags
-        .iter()
-        .map(|(id, name)| json!({"id": id, "name": name, "count": account.users.tagged(*id)}))
-        .collect();
-    Ok(json!({"tags": tags}))
-}
-
-pub(super) fn batchtagging(caller: &mut Caller<'_>, call: &Call) -> Result<Value, ApiError> {
-    let body = call.json()?;
-    let list = body["openid_list"].as_array().ok_or(47001)?;
-    let tag = body["tagid"].as_i64().ok_or(45159)?;
-    let account = caller.account();
-    if !account.any_openid && !account.tags.contains_key(&tag) {
-        return Err(45159.into());
-    }
-    if !(1..=MAX_TAGGED).contains(&list.len()) {
-        return Err(40032.into());
-    }
-    let openids: Vec<&str> = list
-        .iter()
-        .map(|openid| openid.as_str().ok_or(40003))
-        .collect::<Result<_, i64>>()?;
-    // All of them or none.
-    for openid in &openids {
-        match account.users.tags_of(openid) {
-            Some(tags) if tags.len() >= MAX_TAGS && !tags.contains(&tag) => {
-                return Err(45059.into());
-            }
-            None if !account.any_openid => return Err(40003.into()),
-            _ => {}
-        }
-    }
-    for openid in openids {
-        account.users.tag(openid, tag);
-    }
-    Ok(json!({"errcode": 0, "errmsg": "ok"}))
 }

@@ -1,9 +1,11 @@
 //! The fake API over real sockets: what a backend that fetches tokens and profiles meets.
 
 mod account;
+mod cards;
 mod login;
 mod oauth;
 mod sends;
+mod tags;
 mod tokens;
 mod transport;
 mod users;
