@@ -8,7 +8,9 @@
 //! `source` + `id` name an event for good: sending it again is harmless.
 //!
 //! What can be asked of the store afterwards is in [`read`]. With the cargo feature `docs` there are schemas of all events
-//! (`docs::schemas`) and their reference (`docs::page`, committed as `docs/events.md`).
+//! (`docs::schemas`) and their reference (`docs::page`, committed as `docs/events.md`); with `openapi`, what the store answers
+//! has schemas for its OpenAPI document, where a field that may be `null` is always there, and one that may be absent is
+//! never `null`.
 
 use std::borrow::Cow;
 
@@ -295,6 +297,7 @@ pub struct SendResult<'a> {
 
 /// The APIs of active messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SendApi {
     /// `/cgi-bin/message/template/send`
@@ -324,6 +327,7 @@ pub enum SendOutcome {
 /// WeChat stopped filling `nickname`, `sex`, `city`, `province`, `country` and `headimgurl` on 2021-12-27;
 /// older records and web logins still carry them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct WechatUser {
     /// The user's id within one account.
@@ -364,6 +368,7 @@ pub struct WechatUser {
 
 /// The store's answer to `POST /v1/events`, in the order of the events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BatchAnswer {
     /// One per event sent.
     pub results: Vec<EventResult>,
@@ -371,6 +376,7 @@ pub struct BatchAnswer {
 
 /// What became of one event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EventResult {
     /// The event's `id`; empty when it had none.
     pub id: String,
@@ -378,17 +384,21 @@ pub struct EventResult {
     pub status: EventStatus,
     /// Why it was rejected: one plain sentence, without the event's contents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub reason: Option<String>,
     /// What is known of the event's user, where the event asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub user: Option<UserFacts>,
     /// Whose the work behind the event is, where it was claimed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub work: Option<Work>,
 }
 
 /// What became of a claim to the work behind a push.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Work {
     /// Whose it is.
     pub state: WorkState,
@@ -396,14 +406,17 @@ pub struct Work {
     pub age_ms: u64,
     /// With [`WorkState::Done`]: `reply` of the push's [`ReplyGiven`] in JSON; absent when there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub reply: Option<String>,
     /// With [`WorkState::Done`]: `create_time` of the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub create_time: Option<u64>,
 }
 
 /// Whose the work behind a push is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WorkState {
     /// The claimant's, also when it asks again: do it.
@@ -419,19 +432,23 @@ pub enum WorkState {
 
 /// What a reply may depend on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UserFacts {
     /// Nothing about this user is older than the event. The same for every copy of a push.
     pub first_push: bool,
     /// The operators' name for the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub remark: Option<String>,
     /// The user's own name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub nickname: Option<String>,
 }
 
 /// What became of one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EventStatus {
     /// Durable now, and new.

@@ -13,6 +13,7 @@ use crate::{SendApi, WechatUser};
 
 /// One page of a listing, newest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Page<T> {
     /// At most `limit` of them.
     pub items: Vec<T>,
@@ -22,6 +23,7 @@ pub struct Page<T> {
 
 /// An account whose events have been seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Account {
     /// Its name in the gateway's configuration.
     pub name: String,
@@ -33,6 +35,7 @@ pub struct Account {
 
 /// A person, as one account knows them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct User {
     /// The account's name in the gateway's configuration.
     pub account: String,
@@ -54,6 +57,7 @@ pub struct User {
 
 /// Whether a person follows an account, since when, and how they came. Kept after they left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Follow {
     /// Now, as far as the events tell.
     pub state: FollowState,
@@ -73,6 +77,7 @@ pub struct Follow {
 
 /// Whether a person follows an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FollowState {
     /// They do.
@@ -83,6 +88,7 @@ pub enum FollowState {
 
 /// `GET /v1/users/{account}/{openid}`: the person, and what they did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UserDetail {
     /// Their number, for `/v1/people`.
     pub uid: i64,
@@ -97,6 +103,7 @@ pub struct UserDetail {
 
 /// `GET /v1/people/{uid}`: somebody, across accounts and apps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Person {
     /// Their number. Those of their other identities find them, too, for good.
     pub uid: i64,
@@ -116,6 +123,7 @@ pub struct Person {
 
 /// One of a person's identities.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PersonIdentity {
     /// Its number.
     pub uid: i64,
@@ -130,6 +138,7 @@ pub struct PersonIdentity {
 
 /// Two people turned out to be one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PersonMerge {
     /// When WeChat told it.
     pub at: String,
@@ -143,6 +152,7 @@ pub struct PersonMerge {
 
 /// How much a person did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UserCounts {
     /// Messages they sent.
     pub messages: u64,
@@ -150,6 +160,7 @@ pub struct UserCounts {
 
 /// A message a person sent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Message {
     /// The id of its event.
     pub id: String,
@@ -168,11 +179,13 @@ pub struct Message {
     /// `Content` of a text; what speech recognition heard in a voice message.
     pub text: Option<String>,
     /// Every field as WeChat pushed it.
+    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value))]
     pub push: Option<Box<RawValue>>,
 }
 
 /// The work behind a push that was claimed, and what became of its reply. Newest first means: claimed last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reply {
     /// The id of the push's event.
     pub push: String,
@@ -198,6 +211,7 @@ pub struct Reply {
 
 /// What became of the reply to a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReplyState {
     /// The application has not answered.
@@ -212,6 +226,7 @@ pub enum ReplyState {
 
 /// An active message that went through the gateway, and what became of it. Newest first means: stored last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Delivery {
     /// The id of its event.
     pub id: String,
@@ -249,6 +264,7 @@ pub struct Delivery {
 
 /// What became of an active message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
     /// WeChat took it, and has not said more.
@@ -266,6 +282,7 @@ pub enum DeliveryState {
 /// How many subscribe messages of one template may still be sent to a user, as far as events tell. Newest first means:
 /// heard of last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Credit {
     /// The account's name in the gateway's configuration.
     pub account: String,
@@ -284,6 +301,7 @@ pub struct Credit {
 
 /// A card that a user took: a member card, a coupon. Newest first means: stored last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Card {
     /// The account's name in the gateway's configuration.
     pub account: String,
@@ -321,6 +339,7 @@ pub struct Card {
 
 /// What WeChat said of a member card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CardMember {
     /// When WeChat said so.
     pub at: String,
@@ -345,6 +364,7 @@ pub type FormFields = BTreeMap<String, FormValue>;
 
 /// What was filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum FormValue {
     /// One value.
@@ -355,6 +375,7 @@ pub enum FormValue {
 
 /// How a card was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CardTaken {
     /// When.
     pub at: String,
@@ -372,6 +393,7 @@ pub struct CardTaken {
 
 /// To whom a card goes or went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CardGiven {
     /// Their openid; `null`: a group, or it was not told.
     pub openid: Option<String>,
@@ -381,6 +403,7 @@ pub struct CardGiven {
 
 /// The last use of a card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CardUsed {
     /// When.
     pub at: String,
@@ -390,6 +413,7 @@ pub struct CardUsed {
 
 /// Where a card is. The newest event that tells decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CardState {
     /// Its user has it.
@@ -410,6 +434,7 @@ pub enum CardState {
 
 /// A question to WeChat about a card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CardAsking {
     /// How far it is.
     pub state: CardAskingState,
@@ -421,6 +446,7 @@ pub struct CardAsking {
 
 /// How far a question to WeChat is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CardAskingState {
     /// It will be asked, or asked again.
@@ -431,6 +457,7 @@ pub enum CardAskingState {
 
 /// `GET /v1/cards/{card_id}/{code}`: a card, and whether it is as new as was wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CardDetail {
     /// The card.
     #[serde(flatten)]
@@ -441,6 +468,7 @@ pub struct CardDetail {
 
 /// An event as it was stored. Newest first means: stored last.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StoredEvent {
     /// The CloudEvent's `source`.
     pub source: String,
@@ -456,11 +484,13 @@ pub struct StoredEvent {
     /// When the store took it.
     pub stored_at: String,
     /// The CloudEvent's `data`, byte for byte, if it had one.
+    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value))]
     pub data: Option<Box<RawValue>>,
 }
 
 /// What every refusal carries, as `application/problem+json`. Source: RFC 9457.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// A name for the kind of problem that does not change: `urn:weir:store:queue-full` …
     #[serde(rename = "type")]
@@ -471,6 +501,7 @@ pub struct Problem {
     pub status: u16,
     /// What was wrong this time, and what to do about it; never the contents of an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub detail: Option<String>,
 }
 

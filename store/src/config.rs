@@ -30,6 +30,10 @@ pub struct Config {
     #[arg(long, env = "WEIR_STORE_BEARER_TOKEN_ENV", value_name = "NAME")]
     pub bearer_token_env: Option<String>,
 
+    /// Print the API's description (OpenAPI 3.1, JSON) and end.
+    #[arg(long)]
+    pub openapi: bool,
+
     /// The bounds.
     #[command(flatten)]
     pub limits: Limits,
@@ -55,6 +59,7 @@ impl Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             database: database.into(),
             bearer_token_env: None,
+            openapi: false,
             limits: Limits::default(),
         }
     }

@@ -28,6 +28,7 @@ pub mod ingest;
 pub mod ledger;
 mod lenient;
 pub mod metrics;
+pub mod openapi;
 pub mod people;
 pub mod reply;
 pub mod repo;

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use weir_store::config::Config;
+use weir_store::openapi;
 use weir_store::server::Store;
 
 #[tokio::main]
@@ -20,6 +21,10 @@ async fn main() -> anyhow::Result<()> {
         .init();
 
     let config = Config::parse();
+    if config.openapi {
+        std::io::stdout().write_all(openapi::document().as_bytes())?;
+        return Ok(());
+    }
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let store = Store::open(&config).await?;

@@ -10,17 +10,20 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::serve::ListenerExt;
 use futures_util::FutureExt;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::auth::require_bearer;
 use crate::config::{Config, Limits};
 use crate::error::Error;
 use crate::ingest::{Ingest, Writer};
 use crate::metrics::Metrics;
+use crate::openapi;
 use crate::repo::{self, Repo};
 use crate::routes::{
     accounts, cards, credits, deliveries, events, health, messages, metrics, people, replies, users,
@@ -57,26 +60,34 @@ impl AppState {
     }
 }
 
-/// The store's routes. Everything under `/v1` may demand the bearer token; `/healthz` and `/metrics`, which tell
-/// nothing about anybody, never do.
-pub fn router(state: AppState) -> Router {
-    let api = Router::new()
-        .route("/v1/events", get(events::list).post(events::ingest))
-        .route("/v1/accounts", get(accounts::list))
-        .route("/v1/users", get(users::list))
-        .route("/v1/users/{account}/{openid}", get(users::show))
-        .route("/v1/people/{uid}", get(people::show))
-        .route("/v1/cards", get(cards::list))
-        .route("/v1/cards/{card_id}/{code}", get(cards::show))
-        .route("/v1/messages", get(messages::list))
-        .route("/v1/replies", get(replies::list))
-        .route("/v1/deliveries", get(deliveries::list))
-        .route("/v1/credits", get(credits::list))
-        .route_layer(from_fn_with_state(state.clone(), require_bearer));
-    Router::new()
+/// The store's routes, with their description. Everything under `/v1` may demand the bearer token; `/healthz` and
+/// `/metrics`, which tell nothing about anybody, never do.
+pub(crate) fn routes(state: Option<&AppState>) -> OpenApiRouter<AppState> {
+    let mut api = OpenApiRouter::new()
+        .routes(routes!(events::list, events::ingest))
+        .routes(routes!(accounts::list))
+        .routes(routes!(users::list))
+        .routes(routes!(users::show))
+        .routes(routes!(people::show))
+        .routes(routes!(cards::list))
+        .routes(routes!(cards::show))
+        .routes(routes!(messages::list))
+        .routes(routes!(replies::list))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(credits::list))
+        .routes(routes!(openapi::show));
+    if let Some(state) = state {
+        api = api.route_layer(from_fn_with_state(state.clone(), require_bearer));
+    }
+    OpenApiRouter::with_openapi(openapi::Head::openapi())
         .merge(api)
-        .route("/healthz", get(health::show))
-        .route("/metrics", get(metrics::show))
+        .routes(routes!(health::show))
+        .routes(routes!(metrics::show))
+}
+
+/// The routes, and what surrounds them.
+pub fn router(state: AppState) -> Router {
+    Router::from(routes(Some(&state)))
         .fallback(async || Error::NotFound("there is nothing at this path"))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(panicked))

@@ -4,17 +4,20 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use serde::Deserialize;
+use utoipa::IntoParams;
 use weir_store_api::read::{Card, CardDetail, Page};
 
 use super::{Parameters, slice};
 use crate::cursor::Order;
 use crate::error::Error;
+use crate::openapi::NotFound;
 use crate::repo::select::{self, CardFilter, FoundCard};
 use crate::server::AppState;
 
 /// Which cards.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ListParameters {
     /// Of this account.
     account: Option<String>,
@@ -25,12 +28,16 @@ pub(crate) struct ListParameters {
     /// Of this sort.
     card_id: Option<String>,
     /// `next_cursor` of the page before.
+    #[param(format = "cursor")]
     cursor: Option<String>,
     /// 1 to 200; 50.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
 }
 
 /// `GET /v1/cards`: last stored first.
+#[utoipa::path(get, path = "/v1/cards", tag = "cards", params(ListParameters),
+    responses((status = OK, body = Page<Card>)))]
 pub(crate) async fn list(
     State(state): State<AppState>,
     Parameters(parameters): Parameters<ListParameters>,
@@ -46,14 +53,20 @@ pub(crate) async fn list(
 }
 
 /// How to show a card.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ShowParameters {
     /// The account's; needed where several have a card of this name.
     account: Option<String>,
 }
 
 /// `GET /v1/cards/{card_id}/{code}`: one card.
+#[utoipa::path(get, path = "/v1/cards/{card_id}/{code}", tag = "cards", params(
+    ("card_id" = String, Path, description = "The sort of card."),
+    ("code" = String, Path, description = "The code of this user's card."),
+    ShowParameters,
+), responses((status = OK, body = CardDetail), NotFound))]
 pub(crate) async fn show(
     State(state): State<AppState>,
     path: Result<Path<(String, String)>, PathRejection>,

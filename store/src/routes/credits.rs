@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
+use utoipa::IntoParams;
 use weir_store_api::read::{Credit, Page};
 
 use super::{Parameters, slice};
@@ -12,8 +13,9 @@ use crate::repo::select::{self, CreditFilter};
 use crate::server::AppState;
 
 /// Whose, and for what.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ListParameters {
     /// Of this account.
     account: Option<String>,
@@ -22,12 +24,15 @@ pub(crate) struct ListParameters {
     /// For this template.
     template_id: Option<String>,
     /// `next_cursor` of the page before.
+    #[param(format = "cursor")]
     cursor: Option<String>,
     /// 1 to 200; 50.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
 }
 
 /// `GET /v1/credits`: last heard of first.
+#[utoipa::path(get, path = "/v1/credits", tag = "sends", params(ListParameters), responses((status = OK, body = Page<Credit>)))]
 pub(crate) async fn list(
     State(state): State<AppState>,
     Parameters(parameters): Parameters<ListParameters>,

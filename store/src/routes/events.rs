@@ -7,6 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::Deserialize;
+use utoipa::IntoParams;
 use weir_store_api::read::{Page, StoredEvent};
 use weir_store_api::{BatchAnswer, EventResult, EventStatus};
 
@@ -16,11 +17,18 @@ use crate::cursor::Order;
 use crate::error::Error;
 use crate::event::{self, NewEvent};
 use crate::ingest::{Outcome, Refusal};
+use crate::openapi::{BodyRefused, Sent, SentEither};
 use crate::repo::Stored;
 use crate::repo::select::{self, Ask, EventFilter};
 use crate::server::AppState;
 
 /// `POST /v1/events`: stores one event or a batch. 200 means that each is durable, or refused by name.
+#[utoipa::path(post, path = "/v1/events", tag = "events", request_body(content(
+        (Sent = "application/cloudevents+json"),
+        (Vec<serde_json::Value> = "application/cloudevents-batch+json"),
+        (SentEither = "application/json"),
+    )),
+    responses((status = OK, body = BatchAnswer), BodyRefused))]
 pub(crate) async fn ingest(
     State(state): State<AppState>,
     headers: HeaderMap,
@@ -147,18 +155,22 @@ fn read(
 }
 
 /// Which events.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ListParameters {
     /// Concerning this account.
     account: Option<String>,
     /// `next_cursor` of the page before.
+    #[param(format = "cursor")]
     cursor: Option<String>,
     /// 1 to 200; 50.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
 }
 
 /// `GET /v1/events`: the log, last stored first.
+#[utoipa::path(get, path = "/v1/events", tag = "events", params(ListParameters), responses((status = OK, body = Page<StoredEvent>)))]
 pub(crate) async fn list(
     State(state): State<AppState>,
     Parameters(parameters): Parameters<ListParameters>,

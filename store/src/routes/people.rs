@@ -6,10 +6,13 @@ use axum::extract::{Path, State};
 use weir_store_api::read::Person;
 
 use crate::error::Error;
+use crate::openapi::{NotFound, Uid};
 use crate::repo::select;
 use crate::server::AppState;
 
 /// `GET /v1/people/{uid}`: the person whom this number finds, be it theirs or one that points to it.
+#[utoipa::path(get, path = "/v1/people/{uid}", tag = "people", params(Uid),
+    responses((status = OK, body = Person), NotFound))]
 pub(crate) async fn show(
     State(state): State<AppState>,
     path: Result<Path<i64>, PathRejection>,

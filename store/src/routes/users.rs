@@ -4,16 +4,19 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use serde::Deserialize;
+use utoipa::IntoParams;
 use weir_store_api::read::{FollowState, Page, User, UserDetail};
 
 use super::{Parameters, range, slice};
 use crate::error::Error;
+use crate::openapi::{NotFound, Time};
 use crate::repo::select::{self, UserFilter};
 use crate::server::AppState;
 
 /// Which people.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ListParameters {
     /// Of this account.
     account: Option<String>,
@@ -22,18 +25,23 @@ pub(crate) struct ListParameters {
     /// Who came by the QR code of this scene.
     scene: Option<String>,
     /// Whose follow began then or later.
+    #[param(value_type = Option<Time>)]
     since: Option<String>,
     /// Whose follow began earlier.
+    #[param(value_type = Option<Time>)]
     until: Option<String>,
     /// With this unionid.
     unionid: Option<String>,
     /// `next_cursor` of the page before.
+    #[param(format = "cursor")]
     cursor: Option<String>,
     /// 1 to 200; 50.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
 }
 
 /// `GET /v1/users`: last stored first; with a filter about follows, last followed first.
+#[utoipa::path(get, path = "/v1/users", tag = "people", params(ListParameters), responses((status = OK, body = Page<User>)))]
 pub(crate) async fn list(
     State(state): State<AppState>,
     Parameters(parameters): Parameters<ListParameters>,
@@ -54,6 +62,10 @@ pub(crate) async fn list(
 }
 
 /// `GET /v1/users/{account}/{openid}`: one person, with what they did.
+#[utoipa::path(get, path = "/v1/users/{account}/{openid}", tag = "people", params(
+    ("account" = String, Path, description = "The account's name."),
+    ("openid" = String, Path, description = "The person's id within it."),
+), responses((status = OK, body = UserDetail), NotFound))]
 pub(crate) async fn show(
     State(state): State<AppState>,
     path: Result<Path<(String, String)>, PathRejection>,

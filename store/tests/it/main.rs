@@ -12,6 +12,7 @@ mod failures;
 mod http;
 mod ledger;
 mod migrations;
+mod openapi;
 mod orders;
 mod people;
 mod process;
