@@ -354,8 +354,10 @@ pub struct CardMember {
     /// `MALE`, `FEMALE` …
     pub sex: Option<String>,
     /// WeChat's own fields of the form, without `USER_FORM_INFO_FLAG_` and in lower case: `mobile`, `name`, `birthday` …
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub common_fields: FormFields,
     /// The fields of the form that the account made up.
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub custom_fields: FormFields,
 }
 
