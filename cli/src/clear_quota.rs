@@ -8,10 +8,11 @@ use std::io::{BufRead, IsTerminal, Write};
 use anyhow::bail;
 use clap::Args;
 use serde_json::json;
+use weir_errands::door::Reply;
+use weir_errands::errcodes;
 
 use crate::Outcome;
-use crate::door::{Door, DoorArgs, Reply};
-use crate::errcodes;
+use crate::door::DoorArgs;
 use crate::target::ConnectArgs;
 use crate::term::{harmless, outln};
 
@@ -57,7 +58,7 @@ Example:
 /// # Errors
 /// It could not be tried, nobody said yes, or the answer was lost.
 pub async fn run(args: &ClearQuotaArgs) -> anyhow::Result<Outcome> {
-    let door = Door::of(&args.door, &args.account, &args.connect, 1)?;
+    let door = args.door.open(&args.account, &args.connect, 1)?;
     if !args.yes {
         confirm(&args.account)?;
     }

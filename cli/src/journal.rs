@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use anyhow::{Context, bail};
 use serde::Serialize;
 use tokio::sync::oneshot;
+use weir_errands::sync::NotKept;
 
 /// What a journal tells.
 pub(crate) trait Story {
@@ -54,6 +55,12 @@ struct Entry {
 /// The journal takes no more: [`Journal::close`] says why.
 #[derive(Debug)]
 pub(crate) struct Broken;
+
+impl From<Broken> for NotKept {
+    fn from(_: Broken) -> Self {
+        Self("the journal takes no more".to_owned())
+    }
+}
 
 impl Journal {
     /// Opens or begins a journal, and tells what it has.

@@ -1,8 +1,11 @@
 //! The arguments of `weir send`, and its help.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::{Context, anyhow};
 use clap::{ArgGroup, Args};
+use serde_json::{Map, Value};
+use weir_errands::send::{Api, Message, Repeat, Spec};
 
 use crate::door::DoorArgs;
 use crate::target::ConnectArgs;
@@ -100,11 +103,58 @@ impl SendArgs {
         let by_name = || PathBuf::from(format!("{}.weir-send", self.campaign));
         self.journal.clone().unwrap_or_else(by_name)
     }
+
+    /// What is sent.
+    ///
+    /// # Errors
+    /// The data is no JSON of the right shape, or cannot be read.
+    pub(super) fn message(&self) -> anyhow::Result<Message> {
+        let (kind, template_id) = match (&self.template, &self.subscribe, &self.bizsend) {
+            (Some(id), ..) => (Api::Template, Some(id)),
+            (_, Some(id), _) => (Api::Subscribe, Some(id)),
+            (.., Some(id)) => (Api::Bizsend, Some(id)),
+            _ => (Api::Custom, None),
+        };
+        let spec = Spec {
+            template_id: template_id.cloned(),
+            data: self.data.as_deref().map(read_data).transpose()?,
+            text: self.custom_text.clone(),
+            url: self.url.clone(),
+            miniprogram: self.miniprogram.clone(),
+            page: self.page.clone(),
+            state: self.state.clone(),
+            lang: self.lang.clone(),
+            ..Spec::new(kind)
+        };
+        Message::new(&self.campaign, &spec).map_err(|misfit| match misfit.field {
+            "text" => anyhow!("--custom-text: {}", misfit.why),
+            "template_id" => anyhow!("--{}: {}", kind.name(), misfit.why),
+            field => anyhow!("--{field}: {}", misfit.why),
+        })
+    }
+
+    /// What is tried again beyond what may be by itself.
+    pub(super) fn repeat(&self) -> Repeat {
+        Repeat {
+            unknown: self.repeat_unknown,
+            refused: self.repeat_refused,
+        }
+    }
+}
+
+/// JSON, or a file with it.
+fn read_data(given: &str) -> anyhow::Result<Map<String, Value>> {
+    let text = if given.trim_start().starts_with('{') {
+        given.to_owned()
+    } else {
+        let path = Path::new(given);
+        std::fs::read_to_string(path).with_context(|| format!("--data {}", path.display()))?
+    };
+    serde_json::from_str(&text).context("--data: not a JSON object")
 }
 
 fn campaign(text: &str) -> Result<String, String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if (1..=64).contains(&text.len()) && !text.starts_with(['.', '-']) && text.chars().all(fits) {
+    if weir_errands::send::is_campaign(text) {
         return Ok(text.to_owned());
     }
     Err("1 to 64 letters, digits, - _ and .; it begins with neither - nor .".to_owned())

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 
 use anyhow::bail;
 use serde::{Deserialize, Serialize};
+use weir_errands::send::{Fate, Ledger, NotKept, Past};
 
-use super::fate::{Fate, Outcome};
-use crate::journal::{Story, encode};
+use crate::journal::{Journal, Story, encode};
 
 /// The format of the file.
 const VERSION: u32 = 1;
@@ -43,18 +43,18 @@ impl Campaign {
 
 /// Somebody is about to be sent the message.
 #[derive(Serialize)]
-pub(super) struct IntentLine<'a> {
-    pub(super) to: &'a str,
+struct IntentLine<'a> {
+    to: &'a str,
     /// Unix milliseconds.
-    pub(super) at: i64,
+    at: i64,
 }
 
 /// What became of it.
 #[derive(Serialize)]
-pub(super) struct FateLine<'a> {
-    pub(super) to: &'a str,
+struct FateLine<'a> {
+    to: &'a str,
     #[serde(flatten)]
-    pub(super) fate: &'a Fate,
+    fate: &'a Fate,
 }
 
 /// Either, as it is read.
@@ -66,26 +66,20 @@ struct Line {
     fate: Option<Fate>,
 }
 
-/// What the journal has of somebody.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Past {
-    /// When the message that may have been sent left for the first time, Unix milliseconds.
-    pub(super) first_intent_ms: Option<i64>,
-    /// The last result, unless there is an intent after it.
-    pub(super) fate: Option<Fate>,
-}
+/// The journal of a run.
+pub(super) struct Kept(pub(super) Journal);
 
-impl Past {
-    fn intend(&mut self, at_ms: i64) {
-        self.first_intent_ms.get_or_insert(at_ms);
-        self.fate = None;
+impl Ledger for Kept {
+    async fn begin(&self, openid: &str, at_ms: i64) -> Result<(), NotKept> {
+        let line = IntentLine {
+            to: openid,
+            at: at_ms,
+        };
+        Ok(self.0.keep(&line).await?)
     }
 
-    fn settle(&mut self, fate: Fate) {
-        if fate.outcome != Outcome::Unknown {
-            self.first_intent_ms = None;
-        }
-        self.fate = Some(fate);
+    fn settle(&self, openid: &str, fate: &Fate) -> Result<(), NotKept> {
+        Ok(self.0.note(&FateLine { to: openid, fate })?)
     }
 }
 

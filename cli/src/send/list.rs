@@ -10,19 +10,10 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use serde_json::{Map, Value};
+use weir_errands::send::{Recipient, openid};
 
-/// A longer `openid` is none; WeChat's have 28 characters.
-const MAX_OPENID_BYTES: usize = 64;
 /// A longer line is none.
 const MAX_LINE_BYTES: u64 = 1 << 20;
-
-/// Somebody who is to get it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Recipient {
-    pub(super) openid: String,
-    /// One for each column that the message uses.
-    pub(super) values: Vec<String>,
-}
 
 /// A list that was read to its end.
 #[derive(Debug, Default)]
@@ -88,16 +79,6 @@ impl Gathered {
             }
             Err(why) => self.list.bad.push((line, why)),
         }
-    }
-}
-
-fn openid(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    let fits = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
-    match text {
-        "" => Err("it has no openid".to_owned()),
-        _ if text.len() <= MAX_OPENID_BYTES && text.bytes().all(fits) => Ok(text.to_owned()),
-        _ => Err("its openid is none: letters, digits, - and _".to_owned()),
     }
 }
 
@@ -179,20 +160,7 @@ fn json_lines(
 fn json_line(line: &[u8], wanted: Wanted<'_>) -> Result<Recipient, String> {
     let row: Map<String, Value> = serde_json::from_slice(line)
         .map_err(|error| format!("not a JSON object (column {})", error.column()))?;
-    let value = |name: &String| match row.get(name) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(plain @ (Value::Number(_) | Value::Bool(_))) => Ok(plain.to_string()),
-        Some(Value::Null) | None => Err(format!("it has no {name:?}")),
-        Some(_) => Err(format!("its {name:?} is neither a text nor a number")),
-    };
-    Ok(Recipient {
-        openid: openid(
-            row.get(wanted.openid)
-                .and_then(Value::as_str)
-                .unwrap_or_default(),
-        )?,
-        values: wanted.columns.iter().map(value).collect::<Result<_, _>>()?,
-    })
+    Recipient::of(&row, wanted.openid, wanted.columns)
 }
 
 #[cfg(test)]

@@ -1,24 +1,17 @@
 //! `weir send`: one message to many users through the door, each of them once.
 //!
+//! The steps are `weir_errands`'s. Here are:
+//!
 //! | file | idea |
 //! |---|---|
 //! | `list.rs` | who is to get it |
-//! | `message.rs`, `fill.rs` | what it is, for one of them |
 //! | `journal.rs` | what is on the disk before it leaves, so that no crash sends it twice |
-//! | `sending.rs` | one message to its end |
 //! | `report.rs` | what became of each |
-//!
-//! What is to be done about somebody follows from the list and the journal alone, so a run that was killed is resumed by the
-//! same command. Out of scope: choosing the recipients, and delivery: WeChat tells that later by events.
 
 mod args;
-mod fate;
-mod fill;
 mod journal;
 mod list;
-mod message;
 mod report;
-mod sending;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,25 +19,21 @@ use std::time::Duration;
 use anyhow::bail;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use weir_errands::clock::now_ms;
+use weir_errands::errcodes;
+use weir_errands::pace::{Pace, Stop};
+use weir_errands::send::{Fate, Message, Plan, Recipient, Sending, plan};
 
 pub use args::SendArgs;
 
 use crate::Outcome;
-use crate::door::Door;
-use crate::errcodes;
+use crate::interrupt::interrupted;
 use crate::journal::Journal;
-use crate::pace::{Pace, Stop, interrupted};
 use crate::term::{count, outln};
-use fate::Fate;
-use journal::{Campaign, Past};
-use list::{List, Recipient, Wanted};
-use message::Message;
+use journal::{Campaign, Kept};
+use list::{List, Wanted};
 use report::Report;
-use sending::Sending;
 
-/// How long WeChat recognises a `client_msg_id`, less what a call and a clock may be off. Source: WeChat's documentation of
-/// template messages, 10 minutes.
-const RECOGNISED_MS: i64 = 9 * 60 * 1000;
 /// So many bad lines are shown.
 const SHOWN: usize = 20;
 
@@ -53,7 +42,7 @@ const SHOWN: usize = 20;
 /// # Errors
 /// It could not be tried: a bad list, a journal of something else, another run at work, no door.
 pub async fn run(args: &SendArgs) -> anyhow::Result<Outcome> {
-    let message = Message::of(args)?;
+    let message = args.message()?;
     let list = list(args, &message)?;
     if args.dry_run {
         for recipient in &list.recipients {
@@ -61,7 +50,7 @@ pub async fn run(args: &SendArgs) -> anyhow::Result<Outcome> {
         }
         return Ok(Outcome::Good);
     }
-    let door = Door::of(&args.door, &args.account, &args.connect, args.concurrency)?;
+    let door = (args.door).open(&args.account, &args.connect, args.concurrency)?;
     let (name, id) = (message.api.name(), message.template_id.as_deref());
     let mut campaign = Campaign::new(&args.campaign, &args.account, name, id);
     let journal = Journal::open(&args.journal_path(), &mut campaign)?;
@@ -70,28 +59,27 @@ pub async fn run(args: &SendArgs) -> anyhow::Result<Outcome> {
     let all = list.recipients.len();
     let mut report = Report::new(args, all)?;
     let mut to_send = Vec::new();
-    let now_ms = now_ms();
+    let (repeat, now_ms) = (args.repeat(), now_ms());
     for recipient in list.recipients {
         let past = past.get(&recipient.openid);
-        match plan(past, message.api.is_recognised(), args, now_ms) {
+        match plan(past, message.api.is_recognised(), repeat, now_ms) {
             Plan::Send { since_ms } => to_send.push((recipient, since_ms)),
             Plan::Leave(fate) => report.earlier(&recipient.openid, &fate)?,
         }
     }
     drop(past);
 
-    let sending = Arc::new(Sending {
+    let sending = Arc::new(Sending::new(
         door,
         message,
-        journal,
-        pace: Pace::new(args.rate),
-        minute: Duration::from_secs(args.pause),
-        answered: false.into(),
-    });
+        Kept(journal),
+        Pace::new(args.rate),
+        Duration::from_secs(args.pause),
+    ));
     let told = send_all(args, &sending, to_send, &mut report).await;
     let stop = sending.pace.stopped();
     let sending = Arc::into_inner(sending);
-    let journal = sending.expect("those who send are done").journal;
+    let Kept(journal) = sending.expect("those who send are done").ledger;
     journal.close()?;
     told?;
     let counts = report.finish(all, stop.as_ref())?;
@@ -130,45 +118,10 @@ fn list(args: &SendArgs, message: &Message) -> anyhow::Result<List> {
     }
 }
 
-/// What is to be done about somebody.
-#[derive(Debug, PartialEq, Eq)]
-enum Plan {
-    /// Send it. It may have been sent at this time already, under an id that WeChat recognises.
-    Send { since_ms: Option<i64> },
-    /// This is what became of it.
-    Leave(Fate),
-}
-
-/// Decides by what the journal has. `recognised`: WeChat knows a message that it has had.
-fn plan(past: Option<&Past>, recognised: bool, args: &SendArgs, now_ms: i64) -> Plan {
-    let Some(past) = past else {
-        return Plan::Send { since_ms: None };
-    };
-    if let Some(since_ms) = past.first_intent_ms {
-        let in_time = recognised && (0..RECOGNISED_MS).contains(&(now_ms - since_ms));
-        if in_time {
-            let since_ms = Some(since_ms);
-            return Plan::Send { since_ms };
-        }
-        if args.repeat_unknown {
-            return Plan::Send { since_ms: None };
-        }
-        let cut = || Fate::unknown("the run ended before the answer was known", false);
-        let mut fate = past.fate.clone().unwrap_or_else(cut);
-        fate.retryable = false;
-        return Plan::Leave(fate);
-    }
-    match &past.fate {
-        Some(fate) if fate.outcome == fate::Outcome::Sent => Plan::Leave(fate.clone()),
-        Some(fate) if !fate.retryable && !args.repeat_refused => Plan::Leave(fate.clone()),
-        _ => Plan::Send { since_ms: None },
-    }
-}
-
 /// Sends to everybody who is left, until the run is stopped.
 async fn send_all(
     args: &SendArgs,
-    sending: &Arc<Sending>,
+    sending: &Arc<Sending<Kept>>,
     to_send: Vec<(Recipient, Option<i64>)>,
     report: &mut Report<'_>,
 ) -> anyhow::Result<()> {
@@ -218,9 +171,4 @@ async fn send_all(
         ended?;
     }
     told
-}
-
-/// Unix milliseconds.
-pub(crate) fn now_ms() -> i64 {
-    weir_sim::Clock::system().now_ms()
 }

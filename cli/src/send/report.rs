@@ -9,10 +9,10 @@ use anyhow::Context;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use serde_json::json;
+use weir_errands::pace::Stop;
+use weir_errands::send::{Fate, Outcome};
 
 use super::args::SendArgs;
-use super::fate::{Fate, Outcome};
-use crate::pace::Stop;
 use crate::term::{bar, count, harmless, outln};
 
 /// Counts, and says what is worth saying.

@@ -58,8 +58,7 @@ impl SyncArgs {
 }
 
 fn openid(text: &str) -> Result<String, String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if (1..=128).contains(&text.len()) && text.chars().all(fits) {
+    if weir_errands::sync::is_openid(text) {
         return Ok(text.to_owned());
     }
     Err("an openid: letters, digits, - and _".to_owned())

@@ -1,43 +1,36 @@
 //! `weir sync`: an account's followers, as WeChat has them, into the store.
 //!
+//! The steps are `weir_errands`'s. Here are:
+//!
 //! | file | idea |
 //! |---|---|
-//! | `pass.rs` | how far it is, as the journal tells |
-//! | `syncing.rs` | the steps |
-//! | `calls.rs` | WeChat's API, with patience |
-//! | `store.rs` | the store |
+//! | `journal.rs` | how far a pass is, in a file |
+//! | `store.rs` | the store, by HTTP |
 //! | `report.rs` | what people and scripts see of it |
 //!
-//! Every step may be done twice without harm: a profile is stored under the time at which it was asked for, and the store keeps the
-//! newest. So nothing is coordinated with the pushes that come meanwhile. Nobody is unfollowed for being absent from
-//! a list: who is absent is asked about, and WeChat's word is stored like any other.
-//!
-//! Out of scope: doing it at set times (cron does), tags' names.
+//! Out of scope: doing it at set times, tags' names.
 
 mod args;
-mod calls;
-mod pass;
+mod journal;
 mod report;
 mod store;
-mod syncing;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use weir_errands::calls::{Calls, Ended};
+use weir_errands::errcodes;
+use weir_errands::pace::{Pace, Stop};
+use weir_errands::sync::{Counts, Pass, Syncing};
 
 pub use args::SyncArgs;
 
 use crate::Outcome;
-use crate::door::Door;
-use crate::errcodes;
-use crate::journal::Journal;
-use crate::pace::{Pace, Stop, interrupted};
-use calls::{Calls, Ended};
-use pass::{BATCH, Pass};
+use crate::interrupt::interrupted;
+use journal::{Kept, Told};
 use report::Report;
-use store::Store;
-use syncing::{Counts, Syncing, Why};
+use store::HttpStore;
 
 /// How often it is told how far it is.
 const TICK: Duration = Duration::from_secs(1);
@@ -47,13 +40,13 @@ const TICK: Duration = Duration::from_secs(1);
 /// # Errors
 /// It could not be tried: no door, no store, another run at work.
 pub async fn run(args: &SyncArgs) -> anyhow::Result<Outcome> {
-    let door = Door::of(&args.door, &args.account, &args.connect, args.concurrency)?;
-    let store = Store::of(args)?;
-    let mut pass = Pass::new(&args.account);
-    let journal = if args.openids.is_empty() {
-        Some(Journal::open(&args.journal_path(), &mut pass)?)
+    let door = (args.door).open(&args.account, &args.connect, args.concurrency)?;
+    let store = HttpStore::of(args)?;
+    let mut told = Told::new(&args.account);
+    let progress = if args.openids.is_empty() {
+        Kept::open(&args.journal_path(), &mut told)?
     } else {
-        None
+        Kept::nothing()
     };
     // Asked in any case: a store that does not answer is found out before anybody is asked about.
     let known = store.appid(&args.account).await?;
@@ -64,24 +57,22 @@ pub async fn run(args: &SyncArgs) -> anyhow::Result<Outcome> {
     let syncing = Arc::new(Syncing {
         account: args.account.clone(),
         appid,
-        run: pass.run.clone(),
+        run: told.pass.run.clone(),
         calls: Calls::new(door, Duration::from_secs(args.pause)),
         store,
-        journal,
+        progress,
         pace: Pace::new(args.rate),
         concurrency: args.concurrency,
         counts: Counts::default(),
     });
-    let report = Report::new(args, &pass);
-    let told = work(args, &syncing, &mut pass, &report).await;
+    let report = Report::new(args, told.is_resumed);
+    let shown = work(args, &syncing, &mut told.pass, &report).await;
     // Nobody is left who works: they ended, or were ended with the set they were in.
     let stop = syncing.pace.stopped();
     let made = syncing.calls.made();
-    let report = told.map(|()| report.finish(&syncing, stop.as_ref()));
-    if let Some(syncing) = Arc::into_inner(syncing)
-        && let Some(journal) = syncing.journal
-    {
-        journal.close()?;
+    let report = shown.map(|()| report.finish(&syncing, stop.as_ref()));
+    if let Some(syncing) = Arc::into_inner(syncing) {
+        syncing.progress.close()?;
     }
     let complete = report??;
     if let Some(Stop::Useless { errcode, why }) = stop
@@ -96,7 +87,7 @@ pub async fn run(args: &SyncArgs) -> anyhow::Result<Outcome> {
 /// Does it, and tells how far it is.
 async fn work(
     args: &SyncArgs,
-    syncing: &Arc<Syncing>,
+    syncing: &Arc<Syncing<Kept, HttpStore>>,
     pass: &mut Pass,
     report: &Report<'_>,
 ) -> anyhow::Result<()> {
@@ -107,7 +98,7 @@ async fn work(
         if args.openids.is_empty() {
             syncing.pass(pass).await
         } else {
-            chosen(args, syncing).await
+            syncing.chosen(&args.openids).await
         }
     });
     loop {
@@ -128,19 +119,4 @@ async fn work(
             }
         }
     }
-}
-
-/// Those who are named, and nobody else.
-async fn chosen(args: &SyncArgs, syncing: &Syncing) -> Result<(), Ended> {
-    let mut users: Vec<Arc<str>> = args
-        .openids
-        .iter()
-        .map(|user| user.as_str().into())
-        .collect();
-    users.sort_unstable();
-    users.dedup();
-    for batch in users.chunks(BATCH) {
-        syncing.ask(batch, Why::Listed).await?;
-    }
-    Ok(())
 }

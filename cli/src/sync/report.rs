@@ -5,15 +5,18 @@ use std::time::Instant;
 
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
+use weir_errands::pace::Stop;
 
 use super::args::SyncArgs;
-use super::pass::Pass;
-use super::syncing::Syncing;
-use crate::pace::Stop;
+use super::journal::Kept;
+use super::store::HttpStore;
 use crate::term::{bar, count, harmless, outln};
 
 /// So many users whom WeChat does not know are named.
 const SHOWN: usize = 20;
+
+/// What is told of.
+type Syncing = weir_errands::sync::Syncing<Kept, HttpStore>;
 
 /// Says how far it is.
 pub(super) struct Report<'a> {
@@ -24,12 +27,12 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(args: &'a SyncArgs, pass: &Pass) -> Self {
+    pub(super) fn new(args: &'a SyncArgs, is_resumed: bool) -> Self {
         Self {
             args,
             bar: bar(0),
             begun: Instant::now(),
-            is_resumed: pass.is_resumed,
+            is_resumed,
         }
     }
 

@@ -7,14 +7,15 @@ use anyhow::{Context, bail, ensure};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
+use weir_errands::calls::Ended;
+use weir_errands::door::{client, words};
+use weir_errands::pace::{Pace, Patience, Stop};
+use weir_errands::sync::{Followers, Store};
 use weir_store_api::read::{Account, Page, Problem, User};
 use weir_store_api::{BatchAnswer, CONTENT_TYPE_BATCH, EventStatus};
 
 use super::args::SyncArgs;
-use super::calls::Ended;
-use crate::door::{client, words};
 use crate::environment::Environment;
-use crate::pace::{Pace, Patience, Stop};
 use crate::term::count;
 
 /// How long an answer may take: the store gives itself 30 s.
@@ -23,7 +24,8 @@ const TIMEOUT: Duration = Duration::from_secs(40);
 const PAGE: usize = 200;
 
 /// The store.
-pub(super) struct Store {
+pub(super) struct HttpStore {
+    account: String,
     client: reqwest::Client,
     /// Without a slash at its end.
     base: String,
@@ -31,7 +33,7 @@ pub(super) struct Store {
     answered: AtomicBool,
 }
 
-impl Store {
+impl HttpStore {
     /// # Errors
     /// The URL, the token or the certificates are not usable.
     pub(super) fn of(args: &SyncArgs) -> anyhow::Result<Self> {
@@ -54,6 +56,7 @@ impl Store {
         );
         let client = client(args.connect.cacert.as_deref(), args.concurrency)?;
         Ok(Self {
+            account: args.account.clone(),
             client: client.timeout(TIMEOUT).build().context("the HTTP client")?,
             base: url.as_str().trim_end_matches('/').to_owned(),
             token,
@@ -74,44 +77,6 @@ impl Store {
         let mut accounts = accounts.items.into_iter();
         let known = accounts.find(|known| known.name == account);
         Ok(known.and_then(|account| account.appid))
-    }
-
-    /// Stores events. On return they are durable.
-    pub(super) async fn put(&self, pace: &Pace, events: &str) -> Result<(), Ended> {
-        let post = || {
-            let request = self.client.post(format!("{}/v1/events", self.base));
-            request
-                .header(CONTENT_TYPE, CONTENT_TYPE_BATCH)
-                .body(events.to_owned())
-        };
-        let answer: BatchAnswer = self.patiently(pace, post).await?;
-        let rejected = answer.results.iter();
-        let mut rejected = rejected.filter(|result| result.status == EventStatus::Rejected);
-        if let Some(first) = rejected.next() {
-            let reason = first.reason.as_deref().unwrap_or("it gives no reason");
-            let all = count(1 + rejected.count(), "event");
-            let why = format!("the store refuses {all}: {reason}");
-            pace.stop(Stop::Useless { errcode: None, why });
-            return Err(Ended);
-        }
-        Ok(())
-    }
-
-    /// A page of those whom the store has as followers.
-    pub(super) async fn following(
-        &self,
-        pace: &Pace,
-        account: &str,
-        cursor: Option<&str>,
-    ) -> Result<Page<User>, Ended> {
-        let limit = PAGE.to_string();
-        let mut query = vec![
-            ("account", account),
-            ("state", "following"),
-            ("limit", &limit),
-        ];
-        query.extend(cursor.map(|cursor| ("cursor", cursor)));
-        self.patiently(pace, || self.get("/v1/users", &query)).await
     }
 
     async fn patiently<T: DeserializeOwned>(
@@ -179,6 +144,43 @@ impl Store {
             format!("answers {}{said}", status.as_u16()),
             passes,
         ))
+    }
+}
+
+impl Store for HttpStore {
+    async fn put(&self, pace: &Pace, events: String) -> Result<(), Ended> {
+        let post = || {
+            let request = self.client.post(format!("{}/v1/events", self.base));
+            request
+                .header(CONTENT_TYPE, CONTENT_TYPE_BATCH)
+                .body(events.clone())
+        };
+        let answer: BatchAnswer = self.patiently(pace, post).await?;
+        let rejected = answer.results.iter();
+        let mut rejected = rejected.filter(|result| result.status == EventStatus::Rejected);
+        if let Some(first) = rejected.next() {
+            let reason = first.reason.as_deref().unwrap_or("it gives no reason");
+            let all = count(1 + rejected.count(), "event");
+            let why = format!("the store refuses {all}: {reason}");
+            pace.stop(Stop::Useless { errcode: None, why });
+            return Err(Ended);
+        }
+        Ok(())
+    }
+
+    async fn following(&self, pace: &Pace, cursor: Option<&str>) -> Result<Followers, Ended> {
+        let limit = PAGE.to_string();
+        let mut query = vec![
+            ("account", self.account.as_str()),
+            ("state", "following"),
+            ("limit", &limit),
+        ];
+        query.extend(cursor.map(|cursor| ("cursor", cursor)));
+        let page: Page<User> = (self.patiently(pace, || self.get("/v1/users", &query))).await?;
+        Ok(Followers {
+            openids: page.items.into_iter().map(|user| user.openid).collect(),
+            next: page.next_cursor,
+        })
     }
 }
 

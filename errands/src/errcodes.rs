@@ -4,13 +4,13 @@
 //! numbers them: below 0 it is WeChat's own trouble, above 0 the message is refused for good.
 
 /// The account's quota of today is used up.
-pub(crate) const QUOTA: i64 = 45009;
+pub const QUOTA: i64 = 45009;
 /// No user of the account has this openid.
-pub(crate) const INVALID_OPENID: i64 = 40003;
+pub const INVALID_OPENID: i64 = 40003;
 
 /// What to do about an errcode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Then {
+pub enum Then {
     /// WeChat has done it: it has the message.
     Done,
     /// This is not done; others may be.
@@ -25,14 +25,16 @@ pub(crate) enum Then {
 
 /// What an errcode means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Meaning {
-    pub(crate) then: Then,
+pub struct Meaning {
+    /// What to do.
+    pub then: Then,
     /// In words; empty for a code that is not known.
-    pub(crate) reason: &'static str,
+    pub reason: &'static str,
 }
 
 /// Looks an errcode up.
-pub(crate) fn meaning(errcode: i64) -> Meaning {
+#[must_use]
+pub fn meaning(errcode: i64) -> Meaning {
     use Then::{Busy, Done, NextMinute, Refuse, Stop};
     let (then, reason) = match errcode {
         0 => (Done, ""),
@@ -84,7 +86,8 @@ pub(crate) fn meaning(errcode: i64) -> Meaning {
 }
 
 /// Why, in words: ours where the code is known, else WeChat's; and the door's, where it is the door that refuses.
-pub(crate) fn reason(errcode: i64, errmsg: &str) -> String {
+#[must_use]
+pub fn reason(errcode: i64, errmsg: &str) -> String {
     let known = meaning(errcode).reason;
     let said = without_rid(errmsg);
     match (said.strip_prefix("weir: "), known) {
@@ -97,7 +100,8 @@ pub(crate) fn reason(errcode: i64, errmsg: &str) -> String {
 }
 
 /// The key that 47003 complains of: `thing1` of `argument invalid! data.thing1.value invalid rid: …`.
-pub(crate) fn field(errmsg: &str) -> Option<&str> {
+#[must_use]
+pub fn field(errmsg: &str) -> Option<&str> {
     let (_, rest) = errmsg.split_once("data.")?;
     let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     Some(&rest[..end.unwrap_or(rest.len())]).filter(|key| !key.is_empty())

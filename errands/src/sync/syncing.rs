@@ -6,16 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use weir_engine::time::rfc3339;
 use weir_store_api::{CloudEvent, TYPE_USER_SNAPSHOT, UserSnapshot};
 
-use super::calls::{Calls, Ended, Failed};
-use super::pass::{BATCH, Line, Page, Pass};
-use super::store::Store;
+use super::pass::{BATCH, Page, Pass};
+use super::{NotKept, Progress, Store};
+use crate::calls::{Calls, Ended, Failed};
+use crate::clock::{now_ms, rfc3339};
 use crate::errcodes::INVALID_OPENID;
-use crate::journal::Journal;
 use crate::pace::{Pace, Stop};
-use crate::send::now_ms;
 
 const LIST: &str = "/cgi-bin/user/get";
 const PROFILES: &str = "/cgi-bin/user/info/batchget";
@@ -23,51 +21,61 @@ const PROFILES: &str = "/cgi-bin/user/info/batchget";
 const CIRCLES: u32 = 3;
 
 /// What all steps share.
-pub(super) struct Syncing {
-    pub(super) account: String,
-    pub(super) appid: String,
+pub struct Syncing<P, S> {
+    /// The account's name.
+    pub account: String,
+    /// Its appid.
+    pub appid: String,
     /// Names the pass, and its events.
-    pub(super) run: String,
-    pub(super) calls: Calls,
-    pub(super) store: Store,
-    /// None when nothing is listed.
-    pub(super) journal: Option<Journal>,
-    pub(super) pace: Pace,
-    pub(super) concurrency: u32,
-    pub(super) counts: Counts,
+    pub run: String,
+    /// WeChat.
+    pub calls: Calls,
+    /// Where it goes.
+    pub store: S,
+    /// How far it is, durable. Nothing is kept when users are named.
+    pub progress: P,
+    /// When WeChat may be asked.
+    pub pace: Pace,
+    /// So many batches are under way at a time.
+    pub concurrency: u32,
+    /// How far it is, for those who watch.
+    pub counts: Counts,
 }
 
 /// How far it is.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub struct Counts {
     /// How many follow, by WeChat's last word.
-    pub(super) followers: AtomicU64,
+    pub followers: AtomicU64,
     /// Users who were stored, in the pass or by name.
-    pub(super) stored: AtomicU64,
+    pub stored: AtomicU64,
     /// Pages of the list that this run read.
-    pub(super) pages: AtomicU64,
+    pub pages: AtomicU64,
     /// People of the store who were compared with the list.
-    pub(super) compared: AtomicU64,
+    pub compared: AtomicU64,
     /// Those of them who are not in the list, and follow all the same: they came after their page.
-    pub(super) came: AtomicU64,
+    pub came: AtomicU64,
     /// Those who do not.
-    pub(super) left: AtomicU64,
+    pub left: AtomicU64,
     /// Users whom WeChat does not know.
-    pub(super) unknown: Mutex<Vec<String>>,
+    pub unknown: Mutex<Vec<String>>,
 }
 
 /// Why somebody is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
+enum Why {
     /// They are in the list, or named.
     Listed,
     /// The store has them as followers, and the list has not.
     Missing,
 }
 
-impl Syncing {
+impl<P: Progress, S: Store> Syncing<P, S> {
     /// All of it, from where it is.
-    pub(super) async fn pass(self: &Arc<Self>, pass: &mut Pass) -> Result<(), Ended> {
+    ///
+    /// # Errors
+    /// It ended before: [`Pace::stopped`] says why.
+    pub async fn pass(self: &Arc<Self>, pass: &mut Pass) -> Result<(), Ended> {
         self.counts
             .stored
             .store(pass.stored_users() as u64, Relaxed);
@@ -80,7 +88,7 @@ impl Syncing {
             }
             let page = self.page(pass).await?;
             let known = pass.followers();
-            self.keep(&Line::Page(page.clone())).await?;
+            self.kept(self.progress.page(&page).await)?;
             pass.page(page);
             self.counts.pages.fetch_add(1, Relaxed);
             self.counts.followers.store(pass.total, Relaxed);
@@ -94,7 +102,7 @@ impl Syncing {
             }
         }
         self.sweep(pass).await?;
-        self.keep(&Line::Over(now_ms())).await
+        self.kept(self.progress.over(now_ms()).await)
     }
 
     /// The next page. The user whom the list goes on after may have left since: then it goes on after one before.
@@ -145,7 +153,7 @@ impl Syncing {
             };
             match asked.map_err(|_| self.useless("a call failed".to_owned())) {
                 Ok(Ok(number)) => {
-                    self.note(&Line::Stored(number))?;
+                    self.kept(self.progress.stored(number))?;
                     // It was there a moment ago.
                     let _ = pass.stored(number);
                 }
@@ -160,20 +168,17 @@ impl Syncing {
         let mut missing: Vec<Arc<str>> = Vec::new();
         let mut cursor = None;
         loop {
-            let page = self
-                .store
-                .following(&self.pace, &self.account, cursor.as_deref())
-                .await?;
+            let page = self.store.following(&self.pace, cursor.as_deref()).await?;
             self.counts
                 .compared
-                .fetch_add(page.items.len() as u64, Relaxed);
-            let openids = page.items.into_iter().map(|user| user.openid);
+                .fetch_add(page.openids.len() as u64, Relaxed);
             missing.extend(
-                openids
+                page.openids
+                    .into_iter()
                     .filter(|openid| !pass.has_seen(openid))
                     .map(Arc::from),
             );
-            cursor = page.next_cursor;
+            cursor = page.next;
             if cursor.is_none() {
                 break;
             }
@@ -184,8 +189,22 @@ impl Syncing {
         Ok(())
     }
 
+    /// Those who are named, and nobody else.
+    ///
+    /// # Errors
+    /// It ended before: [`Pace::stopped`] says why.
+    pub async fn chosen(&self, openids: &[String]) -> Result<(), Ended> {
+        let mut users: Vec<Arc<str>> = openids.iter().map(|user| user.as_str().into()).collect();
+        users.sort_unstable();
+        users.dedup();
+        for batch in users.chunks(BATCH) {
+            self.ask(batch, Why::Listed).await?;
+        }
+        Ok(())
+    }
+
     /// Asks WeChat about up to a hundred users, and stores what it says.
-    pub(super) async fn ask(&self, users: &[Arc<str>], why: Why) -> Result<(), Ended> {
+    async fn ask(&self, users: &[Arc<str>], why: Why) -> Result<(), Ended> {
         // One whom WeChat does not know has it refuse all of them: then each half is asked about.
         let mut parts = vec![users];
         while let Some(part) = parts.pop() {
@@ -242,7 +261,7 @@ impl Syncing {
                 .map(|user| self.snapshot(user, asked_ms))
                 .collect();
             let events = serde_json::to_string(&events).expect("texts and numbers are JSON");
-            self.store.put(&self.pace, &events).await?;
+            self.store.put(&self.pace, events).await?;
         }
         let counts = &self.counts;
         let follow = told.iter().filter(|user| user["subscribe"] == 1).count();
@@ -275,7 +294,7 @@ impl Syncing {
             id: format!("{}-{openid}-{asked_ms}", self.run).into(),
             source: format!("/accounts/{}", self.account).into(),
             kind: TYPE_USER_SNAPSHOT.into(),
-            time: Some(rfc3339(u64::try_from(asked_ms / 1000).unwrap_or(0)).into()),
+            time: Some(rfc3339(asked_ms).into()),
             subject: Some(openid.into()),
             datacontenttype: Some("application/json".into()),
             weirask: None,
@@ -289,23 +308,11 @@ impl Syncing {
         }
     }
 
-    async fn keep(&self, line: &Line) -> Result<(), Ended> {
-        let Some(journal) = &self.journal else {
-            return Ok(());
-        };
-        journal.keep(line).await.map_err(|_| self.no_journal())
-    }
-
-    fn note(&self, line: &Line) -> Result<(), Ended> {
-        let Some(journal) = &self.journal else {
-            return Ok(());
-        };
-        journal.note(line).map_err(|_| self.no_journal())
-    }
-
-    fn no_journal(&self) -> Ended {
-        self.pace.stop(Stop::NoJournal);
-        Ended
+    fn kept(&self, kept: Result<(), NotKept>) -> Result<(), Ended> {
+        kept.map_err(|NotKept(why)| {
+            self.pace.stop(Stop::NotKept(why));
+            Ended
+        })
     }
 
     fn refused(&self, errcode: i64, why: String) -> Ended {

@@ -14,15 +14,20 @@ const TRIES: u32 = 6;
 
 /// The run is over: [`Pace::stopped`] says why.
 #[derive(Debug)]
-pub(super) struct Ended;
+pub struct Ended;
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(super) enum Failed {
+pub enum Failed {
     /// The run is over.
     Ended,
     /// WeChat does not do this one.
-    Refused { errcode: i64, why: String },
+    Refused {
+        /// WeChat's.
+        errcode: i64,
+        /// In words.
+        why: String,
+    },
 }
 
 impl From<Ended> for Failed {
@@ -32,10 +37,10 @@ impl From<Ended> for Failed {
 }
 
 /// The door, with patience.
-pub(super) struct Calls {
-    pub(super) door: Door,
+pub struct Calls {
+    door: Door,
     /// How long to pause when there were too many calls in a minute.
-    pub(super) minute: Duration,
+    minute: Duration,
     /// Whether the door has ever answered.
     answered: AtomicBool,
     /// How many calls were made, and answered or not.
@@ -43,7 +48,9 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub(super) fn new(door: Door, minute: Duration) -> Self {
+    /// `minute`: how long to pause when WeChat says that there were too many calls in this minute; 60 s is right.
+    #[must_use]
+    pub fn new(door: Door, minute: Duration) -> Self {
         Self {
             door,
             minute,
@@ -53,20 +60,24 @@ impl Calls {
     }
 
     /// How many calls were made.
-    pub(super) fn made(&self) -> u64 {
+    #[must_use]
+    pub fn made(&self) -> u64 {
         self.made.load(Ordering::Relaxed)
     }
 
-    pub(super) async fn get(&self, pace: &Pace, target: &str) -> Result<Value, Failed> {
+    /// WeChat's answer to a GET of `target`, a path with its query.
+    ///
+    /// # Errors
+    /// WeChat does not do it, or the run is over: where nothing helps, this stops `pace` with the reason.
+    pub async fn get(&self, pace: &Pace, target: &str) -> Result<Value, Failed> {
         self.call(pace, Ask::Get(target)).await
     }
 
-    pub(super) async fn post(
-        &self,
-        pace: &Pace,
-        path: &str,
-        body: &Value,
-    ) -> Result<Value, Failed> {
+    /// WeChat's answer to a POST, which must be one that may be made twice: an answer that got lost is asked for again.
+    ///
+    /// # Errors
+    /// As of [`get`](Self::get).
+    pub async fn post(&self, pace: &Pace, path: &str, body: &Value) -> Result<Value, Failed> {
         self.call(pace, Ask::Post(path, body)).await
     }
 

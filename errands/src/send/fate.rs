@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// In one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Outcome {
+pub enum Outcome {
     /// WeChat took it.
     Sent,
     /// It was not sent, for certain.
@@ -16,26 +16,29 @@ pub(super) enum Outcome {
 
 /// What became of a message. Holds nothing of its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Fate {
-    pub(super) outcome: Outcome,
+pub struct Fate {
+    /// In one word.
+    pub outcome: Outcome,
     /// WeChat's, if it answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) errcode: Option<i64>,
+    pub errcode: Option<i64>,
     /// WeChat's; a text, because it is larger than what JSON's numbers hold everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) msgid: Option<String>,
+    pub msgid: Option<String>,
     /// Why it was not sent, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) reason: Option<String>,
+    pub reason: Option<String>,
     /// The key of the data that WeChat did not take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) field: Option<String>,
+    pub field: Option<String>,
     /// Whether the next run of the campaign sends it without being told to.
-    pub(super) retryable: bool,
+    pub retryable: bool,
 }
 
 impl Fate {
-    pub(super) fn sent(errcode: i64, msgid: Option<String>) -> Self {
+    /// WeChat took it.
+    #[must_use]
+    pub fn sent(errcode: i64, msgid: Option<String>) -> Self {
         Self {
             errcode: Some(errcode),
             msgid,
@@ -44,20 +47,26 @@ impl Fate {
     }
 
     /// It was not sent, and will not be unless it is asked for.
-    pub(super) fn refused(reason: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn refused(reason: impl Into<String>) -> Self {
         Self::of(Outcome::Refused, Some(reason.into()), false)
     }
 
     /// It was not sent; the next run does.
-    pub(super) fn postponed(reason: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn postponed(reason: impl Into<String>) -> Self {
         Self::of(Outcome::Refused, Some(reason.into()), true)
     }
 
-    pub(super) fn unknown(reason: impl Into<String>, retryable: bool) -> Self {
+    /// It was sent or not.
+    #[must_use]
+    pub fn unknown(reason: impl Into<String>, retryable: bool) -> Self {
         Self::of(Outcome::Unknown, Some(reason.into()), retryable)
     }
 
-    pub(super) fn with_errcode(self, errcode: i64) -> Self {
+    /// With what WeChat answered.
+    #[must_use]
+    pub fn with_errcode(self, errcode: i64) -> Self {
         Self {
             errcode: Some(errcode),
             ..self

@@ -19,21 +19,27 @@ const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
 /// Why a run ends before its work does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub enum Stop {
     /// Somebody wants it to.
     Interrupted,
     /// Nothing more would come of it; why.
-    Useless { errcode: Option<i64>, why: String },
-    /// The journal takes no more.
-    NoJournal,
+    Useless {
+        /// WeChat's, if it was WeChat who said so.
+        errcode: Option<i64>,
+        /// In words.
+        why: String,
+    },
+    /// How far it is can be kept no more; why.
+    NotKept(String),
 }
 
 impl Stop {
     /// For people.
-    pub(crate) fn words(&self) -> String {
+    #[must_use]
+    pub fn words(&self) -> String {
         match self {
             Self::Interrupted => "interrupted".to_owned(),
-            Self::NoJournal => "the journal takes no more".to_owned(),
+            Self::NotKept(why) => why.clone(),
             Self::Useless { errcode, why } => match errcode {
                 Some(errcode) => format!("{errcode}: {why}"),
                 None => why.clone(),
@@ -43,7 +49,8 @@ impl Stop {
 }
 
 /// Shared by all who call.
-pub(crate) struct Pace {
+#[derive(Debug)]
+pub struct Pace {
     /// Between two calls.
     interval: Duration,
     times: Mutex<Times>,
@@ -59,7 +66,9 @@ struct Times {
 }
 
 impl Pace {
-    pub(crate) fn new(per_second: f64) -> Self {
+    /// So many turns a second.
+    #[must_use]
+    pub fn new(per_second: f64) -> Self {
         let now = Instant::now();
         Self {
             interval: Duration::try_from_secs_f64(1.0 / per_second).unwrap_or(Duration::MAX),
@@ -72,7 +81,7 @@ impl Pace {
     }
 
     /// Waits until a call may be made. `false`: none may any more.
-    pub(crate) async fn turn(&self) -> bool {
+    pub async fn turn(&self) -> bool {
         loop {
             let due = self.take();
             if !self.wait_until(due).await {
@@ -90,18 +99,18 @@ impl Pace {
     }
 
     /// Waits. `false`: the run was stopped before the time was over.
-    pub(crate) async fn wait(&self, time: Duration) -> bool {
+    pub async fn wait(&self, time: Duration) -> bool {
         self.wait_until(Instant::now() + time).await
     }
 
     /// No turns for a while.
-    pub(crate) fn pause(&self, time: Duration) {
+    pub fn pause(&self, time: Duration) {
         let mut times = self.times();
         times.paused_until = times.paused_until.max(Instant::now() + time);
     }
 
     /// No turns any more. The first reason counts.
-    pub(crate) fn stop(&self, why: Stop) {
+    pub fn stop(&self, why: Stop) {
         self.stop.send_if_modified(|stop| {
             let first = stop.is_none();
             if first {
@@ -112,7 +121,8 @@ impl Pace {
     }
 
     /// Why there are no turns any more.
-    pub(crate) fn stopped(&self) -> Option<Stop> {
+    #[must_use]
+    pub fn stopped(&self) -> Option<Stop> {
         self.stop.borrow().clone()
     }
 
@@ -139,29 +149,30 @@ impl Pace {
 
 /// What one call has met so far that is no reason to give up yet.
 #[derive(Debug, Default)]
-pub(crate) struct Patience {
+pub struct Patience {
     connects: u32,
     pauses: u32,
 }
 
 impl Patience {
     /// Somebody is not reached, who has answered before or not. How long to wait; `None`: no longer.
-    pub(crate) fn connect(&mut self, answered: bool) -> Option<Duration> {
+    pub fn connect(&mut self, answered: bool) -> Option<Duration> {
         self.connects += 1;
         let most = if answered { CONNECTS } else { FIRST_CONNECTS };
         (self.connects < most).then(|| backoff(self.connects))
     }
 
     /// There was too much of it. How long all have to pause, if it is not said how long; `None`: it is no matter of time.
-    pub(crate) fn pause(&mut self, time: Option<Duration>) -> Option<Duration> {
+    pub fn pause(&mut self, time: Option<Duration>) -> Option<Duration> {
         let time = time.unwrap_or_else(|| backoff(self.pauses));
         self.pauses += 1;
         (self.pauses < PAUSES).then(|| jittered(time))
     }
 }
 
-/// How long to wait after so many tries.
-pub(crate) fn backoff(tries: u32) -> Duration {
+/// How long to wait after so many tries in a row: from 0.2 s to 8 s, and up to a quarter more.
+#[must_use]
+pub fn backoff(tries: u32) -> Duration {
     let wait = WAIT.saturating_mul(1 << tries.saturating_sub(1).min(16));
     jittered(wait.min(LONGEST_WAIT))
 }
@@ -169,22 +180,6 @@ pub(crate) fn backoff(tries: u32) -> Duration {
 /// Up to a quarter more, so that not everybody comes at once.
 fn jittered(time: Duration) -> Duration {
     time.mul_f64(1.0 + fastrand::f64() / 4.0)
-}
-
-/// Returns when somebody wants the run to end.
-pub(crate) async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminated.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }
 
 #[cfg(test)]
@@ -239,7 +234,7 @@ mod tests {
         let pace = Pace::new(0.001);
         assert!(pace.turn().await);
         pace.stop(Stop::Interrupted);
-        pace.stop(Stop::NoJournal);
+        pace.stop(Stop::NotKept("the disk is full".to_owned()));
         assert!(!pace.turn().await);
         assert_eq!(pace.stopped(), Some(Stop::Interrupted));
     }

@@ -5,30 +5,31 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::RECOGNISED_MS;
 use super::fate::Fate;
-use super::journal::{FateLine, IntentLine};
-use super::list::Recipient;
 use super::message::Message;
-use super::now_ms;
+use super::past::RECOGNISED_MS;
+use super::recipient::Recipient;
+use super::{Ledger, NotKept};
+use crate::clock::now_ms;
 use crate::door::{Door, Reply, Told};
 use crate::errcodes::{self, Then};
-use crate::journal::Journal;
 use crate::pace::{Pace, Patience, Stop, backoff};
 
 /// Tries of a message that WeChat was too busy for, or whose answer was lost.
 const TRIES: u32 = 4;
 
 /// What all that send share.
-pub(super) struct Sending {
-    pub(super) door: Door,
-    pub(super) message: Message,
-    pub(super) journal: Journal,
-    pub(super) pace: Pace,
+pub struct Sending<L> {
+    door: Door,
+    message: Message,
+    /// Who was about to be sent it, and what became of it.
+    pub ledger: L,
+    /// When the next may leave.
+    pub pace: Pace,
     /// How long to pause when there were too many calls in a minute.
-    pub(super) minute: Duration,
+    minute: Duration,
     /// Whether the door has ever answered.
-    pub(super) answered: AtomicBool,
+    answered: AtomicBool,
 }
 
 /// How often a message has met what.
@@ -50,29 +51,34 @@ enum Step {
     Pause(Duration),
 }
 
-impl Sending {
+impl<L: Ledger> Sending<L> {
+    /// `minute`: how long to pause when WeChat says that there were too many calls in this minute.
+    #[must_use]
+    pub fn new(door: Door, message: Message, ledger: L, pace: Pace, minute: Duration) -> Self {
+        Self {
+            door,
+            message,
+            ledger,
+            pace,
+            minute,
+            answered: false.into(),
+        }
+    }
+
     /// Sends to one recipient. `since_ms`: an earlier run may have sent it then. `None`: the run was stopped before it began.
-    pub(super) async fn send(&self, recipient: &Recipient, since_ms: Option<i64>) -> Option<Fate> {
+    pub async fn send(&self, recipient: &Recipient, since_ms: Option<i64>) -> Option<Fate> {
         if !self.pace.turn().await {
             return None;
         }
         let begun_ms = now_ms();
         let openid = &recipient.openid;
-        let intent = IntentLine {
-            to: openid,
-            at: begun_ms,
-        };
-        if self.journal.keep(&intent).await.is_err() {
-            self.pace.stop(Stop::NoJournal);
+        if let Err(NotKept(why)) = self.ledger.begin(openid, begun_ms).await {
+            self.pace.stop(Stop::NotKept(why));
             return None;
         }
         let fate = self.carry_out(recipient, since_ms, begun_ms).await;
-        let line = FateLine {
-            to: openid,
-            fate: &fate,
-        };
-        if self.journal.note(&line).is_err() {
-            self.pace.stop(Stop::NoJournal);
+        if let Err(NotKept(why)) = self.ledger.settle(openid, &fate) {
+            self.pace.stop(Stop::NotKept(why));
         }
         Some(fate)
     }

@@ -43,20 +43,20 @@ impl Form {
     ///
     /// # Errors
     /// A brace without its partner, or nothing between the two.
-    pub(super) fn read(value: Value, columns: &mut Columns) -> anyhow::Result<Self> {
+    pub(super) fn read(value: Value, columns: &mut Columns) -> Result<Self, String> {
         Ok(match value {
             Value::String(text) => Self::Text(parts(&text, columns)?),
             Value::Object(members) => Self::Object(
                 members
                     .into_iter()
                     .map(|(name, value)| Ok((name, Self::read(value, columns)?)))
-                    .collect::<anyhow::Result<_>>()?,
+                    .collect::<Result<_, String>>()?,
             ),
             Value::Array(elements) => Self::Array(
                 elements
                     .into_iter()
                     .map(|value| Self::read(value, columns))
-                    .collect::<anyhow::Result<_>>()?,
+                    .collect::<Result<_, String>>()?,
             ),
             other => Self::Other(other),
         })
@@ -84,7 +84,7 @@ impl Form {
     }
 }
 
-fn parts(text: &str, columns: &mut Columns) -> anyhow::Result<Vec<Part>> {
+fn parts(text: &str, columns: &mut Columns) -> Result<Vec<Part>, String> {
     let mut parts = Vec::new();
     let mut literal = String::new();
     let mut rest = text;
@@ -98,7 +98,9 @@ fn parts(text: &str, columns: &mut Columns) -> anyhow::Result<Vec<Part>> {
         }
         let name = rest.split_once('}').map(|(name, _)| name.trim());
         let Some(name) = name.filter(|name| !name.is_empty() && !name.contains('{')) else {
-            anyhow::bail!("in {text:?}: a placeholder is {{column}}, and {{{{ is a brace");
+            return Err(format!(
+                "in {text:?}: a placeholder is {{column}}, and {{{{ is a brace"
+            ));
         };
         if !literal.is_empty() {
             parts.push(Part::Literal(std::mem::take(&mut literal)));
