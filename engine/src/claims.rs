@@ -132,6 +132,20 @@ pub enum Replied {
     Silent,
 }
 
+/// Whether the table says by now what came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// It does.
+    Yes {
+        /// Other workers wait for that.
+        watched: bool,
+    },
+    /// It could not be written: others may take the owner for dead, and then do not know.
+    No,
+    /// The push is not ours any more, and what the application said must reach nobody.
+    NotOurs,
+}
+
 /// How a claim starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
@@ -315,35 +329,30 @@ impl Claims {
         })
     }
 
-    /// Records what came of the application. Returns whether other workers wait for that; `None`: the push is not ours
-    /// any more, and what the application said must reach nobody.
-    pub fn replied(
-        &self,
-        shared: &dyn SharedData,
-        print: Fingerprint,
-        replied: Replied,
-    ) -> Option<bool> {
+    /// Records what came of the application.
+    pub fn replied(&self, shared: &dyn SharedData, print: Fingerprint, replied: Replied) -> Told {
         let state = match replied {
             Replied::Given => State::Given,
             Replied::Ready => State::Ready,
             Replied::Silent => State::Silent,
         };
-        let mut ours = true;
-        let watched = self.change(shared, print, |bucket| {
+        let told = self.change(shared, print, |bucket| {
+            // Nobody else knows of a push without a slot.
             let Some(slot) = find(bucket, print) else {
-                return (false, Write::No);
+                return (Told::Yes { watched: false }, Write::No);
             };
             let mut seen = Slot::read(slot);
-            ours = seen.owner == Some(self.me)
+            let ours = seen.owner == Some(self.me)
                 && matches!(seen.state, State::InFlight | State::Calling);
             if !ours {
-                return (false, Write::No);
+                return (Told::NotOurs, Write::No);
             }
             seen.state = state;
             seen.write(slot);
-            (seen.watched, Write::Yes)
+            let watched = seen.watched;
+            (Told::Yes { watched }, Write::Yes)
         });
-        ours.then_some(watched.unwrap_or(false))
+        told.unwrap_or(Told::No)
     }
 
     /// Takes a reply that nobody got, to send it; from now on attempts get nothing. `owner`: whoever had it said, perhaps an

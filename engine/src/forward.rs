@@ -8,6 +8,8 @@
 //!     ├──store: done ─────────────────────────▶ reply, as it was given there
 //!     └──store: sent ─────────────────────────▶ nothing
 //! ```
+//! An answer that the dedup table cannot take goes by Recording: the store has it before anybody is told.
+//!
 //!
 //! The push is claimed at the store together with its event, so that of several nodes one calls; on this node the dedup
 //! table sees to it that one worker does. The call belongs to the root: it goes on when WeChat has given an attempt up,
@@ -28,7 +30,7 @@ use weir_protocol::reply::Reply;
 use weir_store_api::{CONTENT_TYPE_EVENT, Work, WorkState};
 
 use crate::backoff::Backoff;
-use crate::claims::{Fingerprint, Replied};
+use crate::claims::{Fingerprint, Replied, Told};
 use crate::config::{Account, AccountKind, Ack, App, AppFormat, AppId};
 use crate::engine::{ATTEMPTS, Engine, Env};
 use crate::event::{self, Claim};
@@ -86,6 +88,17 @@ pub(crate) enum Stage {
     Due,
     /// Called.
     Calling,
+    /// It has answered, and only this engine knows: its record is on its way to the store. The reply stands in `otherwise`.
+    Recording,
+}
+
+/// What an application said to us.
+#[derive(Clone, Copy)]
+enum Given {
+    /// Just now. Why it said nothing, if it failed.
+    Now(Option<AppOutcome>),
+    /// Before, and the store has it.
+    Recorded,
 }
 
 impl Forward {
@@ -177,7 +190,11 @@ impl Engine {
         };
         match (forward.stage, work) {
             // The answer to a question that was asked twice.
-            (Stage::Due | Stage::Calling, _) => {}
+            (Stage::Due | Stage::Calling, _) | (Stage::Recording, Some(_)) => {}
+            (Stage::Recording, None) => {
+                let (reply, create_time) = (forward.otherwise.clone(), forward.push.create_time);
+                self.finish(print, reply, create_time, Some(Given::Recorded), env);
+            }
             (
                 _,
                 Some(Work {
@@ -427,16 +444,16 @@ impl Engine {
             false => AppOutcome::Reply,
         });
         self.count(Metric::AppReply { account, outcome });
-        self.finish(print, reply, create_time, Some(failed), env);
+        self.finish(print, reply, create_time, Some(Given::Now(failed)), env);
     }
 
-    /// The reply to a push is known. `given`: it was given to us, and is to be recorded, with why there is none.
+    /// The reply to a push is known. `given`: it was given to us.
     fn finish(
         &mut self,
         print: Fingerprint,
         reply: Reply<'static>,
         create_time: u64,
-        given: Option<Option<AppOutcome>>,
+        given: Option<Given>,
         env: &mut Env<'_>,
     ) {
         let config = self.config.clone();
@@ -463,19 +480,22 @@ impl Engine {
             reply.encode(account.format, to, from, create_time)
         });
         let app = config.app(forward.app).map_or("", |app| app.name.as_str());
-        let record = given.map(|failed| {
-            event::reply_given(
-                account,
-                &forward.push.appid,
-                forward.push.id,
-                push.openid(),
-                app,
-                &reply,
-                create_time,
-                failed.map(|failed| failed.label()),
-                env.now,
-            )
-        });
+        let record = match given {
+            Some(Given::Now(failed)) if !planted(Bug::ReplyNotRecorded) => {
+                Some(event::reply_given(
+                    account,
+                    &forward.push.appid,
+                    forward.push.id,
+                    push.openid(),
+                    app,
+                    &reply,
+                    create_time,
+                    failed.map(|failed| failed.label()),
+                    env.now,
+                ))
+            }
+            _ => None,
+        };
         let late = Late::new(
             account_id,
             forward.push.appid.clone(),
@@ -494,10 +514,29 @@ impl Engine {
             Some(_) => Replied::Ready,
         };
         match self.claims.replied(env.shared, print, replied) {
-            None if given.is_some() => return self.leave_forward(print),
+            Told::NotOurs if given.is_some() => return self.leave_forward(print),
             // As it was given elsewhere, so here.
-            None => {}
-            Some(watched) => {
+            Told::NotOurs => {}
+            // Who takes us for dead asks the store, so that has it first.
+            // Who takes us for dead asks the store, so the store is to know first.
+            Told::No
+                if record.is_some()
+                    && config.store.ack == Ack::AfterStore
+                    && self.outbox.has_room(&config.limits) =>
+            {
+                if let (Some(json), Some(forward)) = (record, self.exchanges.forward_mut(print)) {
+                    forward.otherwise = late.reply;
+                    forward.stage = Stage::Recording;
+                    let then = Then {
+                        answer: Some(print),
+                        follow_up: None,
+                    };
+                    self.outbox.push(Event { json, then }, env.now.mono_ms);
+                }
+                return;
+            }
+            Told::No => {}
+            Told::Yes { watched } => {
                 // Whoever looks between the two lines asks the store.
                 if let Some(body) = &body {
                     let now_ms = env.now.mono_ms;
@@ -508,7 +547,7 @@ impl Engine {
                 }
             }
         }
-        if let Some(json) = record.filter(|_| !planted(Bug::ReplyNotRecorded)) {
+        if let Some(json) = record {
             self.keep_or_count(json, env);
         }
         self.exchanges.set_answer(print, Answer::Ready(body));

@@ -624,3 +624,52 @@ fn who_asks_in_vain_what_another_node_does_lets_others_ask() {
     assert_eq!(world.app.calls.len(), 1);
     assert!(idle(&world));
 }
+
+/// Others take a worker that cannot sign for dead, and ask the store what its application said.
+#[test]
+fn a_reply_that_the_table_cannot_take_is_in_the_store_before_anybody_is_told() {
+    let mut world = world(2, |_| {});
+    world.app.ms = 200;
+    let stream = world.push(0, &text(1, "hi"));
+    world.run(100);
+    assert_eq!(world.app.calls.len(), 1);
+    *world.shared.conflict_every.borrow_mut() = Some(1);
+    world.store = Store::Down;
+    world.run(3_000);
+    assert_eq!(
+        world.status(stream),
+        None,
+        "only this worker knows of the reply"
+    );
+    world.store = Store::Works;
+    world.run(1_300);
+    says(world.body(stream), "by the shop");
+    *world.shared.conflict_every.borrow_mut() = None;
+    let copy = world.push(1, &text(1, "hi"));
+    world.run(100);
+    assert_eq!(world.body(copy), world.body(stream));
+    world.run(10_000);
+    assert_eq!(
+        (world.app.calls.len(), world.sent.len()),
+        (1, 0),
+        "asked once, told once"
+    );
+    assert!(idle(&world));
+}
+
+#[test]
+fn a_reply_that_nobody_heard_while_it_was_being_stored_is_sent() {
+    let mut world = world(1, |d| d["accounts"][0]["late_replies"] = json!("send"));
+    world.app.ms = 200;
+    let stream = world.push(0, &text(1, "hi"));
+    world.run(100);
+    *world.shared.conflict_every.borrow_mut() = Some(1);
+    world.store = Store::Down;
+    world.run(4_900);
+    world.cut(0, stream);
+    *world.shared.conflict_every.borrow_mut() = None;
+    world.store = Store::Works;
+    world.run(20_000);
+    assert_eq!((world.app.calls.len(), world.sent.len()), (1, 1));
+    assert!(idle(&world));
+}
