@@ -145,6 +145,16 @@ pub(crate) fn do_step(step: &Step) -> bool {
             host::respond(response);
             false
         }
+        Step::Refuse { response, verdict } => {
+            let said = verdict.header();
+            let mut headers = vec![
+                ("x-content-type-options", "nosniff"),
+                (RESULT_HEADER, said.as_str()),
+            ];
+            headers.extend(response.content_type.map(|kind| ("content-type", kind)));
+            host::respond_with(response.status, &headers, &response.body);
+            false
+        }
         Step::Forward { path } => {
             // What says who the caller is stays here, and an answer that is to be read comes as it is. The account's name
             // is no secret: that it may not be there is no fault.

@@ -185,7 +185,7 @@ impl Stream {
     fn take(&mut self, step: &Step) -> Action {
         self.state = match step {
             Step::Hold => State::Held,
-            Step::Respond(_) => State::Over,
+            Step::Respond(_) | Step::Refuse { .. } => State::Over,
             Step::Forward { .. } => State::Forwarded,
         };
         if do_step(step) {

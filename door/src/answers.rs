@@ -17,6 +17,8 @@ pub(crate) const BAD_APPID: i64 = 40013;
 pub(crate) const NO_PERMISSION: i64 = 48001;
 /// For a day's calls used up.
 pub(crate) const QUOTA: i64 = 45009;
+/// For a message that is too long.
+pub(crate) const TOO_LONG: i64 = 45002;
 /// For what may work later.
 pub(crate) const BUSY: i64 = -1;
 

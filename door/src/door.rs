@@ -23,6 +23,7 @@ use crate::metric::Metric;
 use crate::quota;
 use crate::sends::{self, Send, Sent};
 use crate::stand_in;
+use crate::verdict::Verdict;
 
 /// Longest body of a login, bytes.
 const MAX_LOGIN_BYTES: usize = 4 * 1_024;
@@ -32,9 +33,6 @@ const MAX_ERROR_BYTES: usize = 4 * 1_024;
 const MAX_ANSWER_BYTES: usize = 64 * 1_024;
 /// Until a busy WeChat is asked again; twice that the second time.
 const BUSY_PAUSE_MS: u64 = 300;
-
-/// In answers to messages: what became of them.
-pub const RESULT_HEADER: &str = "x-weir-result";
 
 /// The door.
 pub struct Door {
@@ -53,51 +51,6 @@ pub struct Door {
     pub(crate) records: Records,
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) woken: bool,
-}
-
-/// What an answer to a message means, for programs that do not want to know WeChat's codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verdict {
-    /// `sent`, or why not: the class of the errcode.
-    result: &'static str,
-    /// Whether the same message may be sent again later with a chance.
-    retryable: bool,
-}
-
-impl Verdict {
-    /// Nobody knows.
-    pub(crate) const UNKNOWN: Self = Self {
-        result: "unknown",
-        retryable: false,
-    };
-
-    /// The value of the header [`RESULT_HEADER`]: `sent`, `recipient`, `minute_quota; retryable`.
-    #[must_use]
-    pub fn header(self) -> String {
-        let retryable = if self.retryable { "; retryable" } else { "" };
-        format!("{}{retryable}", self.result)
-    }
-
-    pub(crate) fn of(answer: &[u8]) -> Self {
-        match api::check(answer) {
-            Ok(()) => Self {
-                result: "sent",
-                retryable: false,
-            },
-            Err(AnswerError::Refused(error)) => {
-                let class = error.class();
-                let retryable = matches!(
-                    class,
-                    Class::Transient | Class::Token | Class::DailyQuota | Class::MinuteQuota
-                );
-                Self {
-                    result: class.name(),
-                    retryable,
-                }
-            }
-            Err(AnswerError::Malformed) => Self::UNKNOWN,
-        }
-    }
 }
 
 /// What to do with an answer that is passing.
@@ -177,11 +130,8 @@ impl Door {
         if self.exchanges.len() >= config.limits.held_max {
             let reason = "crowd";
             self.count(Metric::Refused { reason });
-            return Step::Respond(answers::error(
-                503,
-                answers::BUSY,
-                "too many requests at a time",
-            ));
+            let text = "too many requests at a time";
+            return Step::refuse(&admitted.path, answers::error(503, answers::BUSY, text));
         }
         let exchange = Exchange::new(admitted, head);
         let most = config.limits.replay_max_bytes;
@@ -219,12 +169,13 @@ impl Door {
                     .then(|| serde_json::from_slice(body).ok())
                     .flatten();
                 if lints && let Some(refusal) = self.lint(&exchange, request.as_ref(), body) {
-                    return Step::Respond(refusal);
+                    return Step::refuse(&exchange.admitted.path, refusal);
                 }
                 exchange.send = Send::of(&exchange.admitted.path, request, body);
             }
             None if is_send => {
-                return Step::Respond(answers::error(413, 45002, "the message is too large"));
+                let response = answers::error(413, answers::TOO_LONG, "the message is too large");
+                return Step::refuse(&exchange.admitted.path, response);
             }
             None => {}
         }
@@ -368,7 +319,7 @@ impl Door {
             });
             self.let_others_ask(&exchange, env);
             let text = "the calls of today are used up; they begin anew at midnight in Beijing";
-            return Step::Respond(answers::error(200, answers::QUOTA, text));
+            return Step::refuse(path, answers::error(200, answers::QUOTA, text));
         }
         if let Some((quota, _)) = quota {
             self.count(Metric::Budget { account: id, quota });

@@ -3,14 +3,22 @@
 use weir_engine::config::AccountId;
 use weir_engine::{HttpRequest, LogLevel, Response, StreamId};
 
-use crate::door::Verdict;
 use crate::metric::Metric;
+use crate::sends;
+use crate::verdict::Verdict;
 
 /// What becomes of a request, said while it passes.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
     /// It is answered with this.
     Respond(Response),
+    /// It is a message, and is answered with this instead of being sent.
+    Refuse {
+        /// The answer.
+        response: Response,
+        /// What that means.
+        verdict: Verdict,
+    },
     /// It goes to WeChat with this `:path`, and without what it said of the caller.
     Forward {
         /// `:path`; it has an access token in it: never log it.
@@ -18,6 +26,18 @@ pub enum Step {
     },
     /// It is held: for its body, where [`Door::wants`](crate::Door::wants) it, or until an [`Effect`] says more.
     Hold,
+}
+
+impl Step {
+    /// The door refuses a request by itself.
+    pub(crate) fn refuse(path: &str, response: Response) -> Self {
+        if sends::is_send(path) {
+            let verdict = Verdict::of(&response.body);
+            Self::Refuse { response, verdict }
+        } else {
+            Self::Respond(response)
+        }
+    }
 }
 
 /// One thing to do.

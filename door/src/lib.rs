@@ -27,6 +27,7 @@
 //! | `lint`     | mistakes found before WeChat finds them |
 //! | `credits` | what the store knows of a user's accepts, before a message is sent |
 //! | `sends` | what was sent, for the store |
+//! | `verdict` | what became of a message, in a word |
 
 #![cfg_attr(
     not(test),
@@ -53,7 +54,9 @@ mod root;
 mod sends;
 mod stand_in;
 mod target;
+mod verdict;
 
 pub use admit::Head;
-pub use door::{Door, Passing, RESULT_HEADER, Verdict};
+pub use door::{Door, Passing};
 pub use effect::{Call, Effect, Step};
+pub use verdict::{RESULT_HEADER, Verdict};

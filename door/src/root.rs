@@ -10,12 +10,13 @@ use crate::admit::Kind;
 use crate::answers;
 use crate::cache::{self, Found};
 use crate::credits::{self, Said};
-use crate::door::{Door, Verdict};
+use crate::door::Door;
 use crate::effect::{Call, Effect, Step};
 use crate::exchange::{Exchange, Stage};
 use crate::metric::Metric;
 use crate::quota;
 use crate::sends::Sent;
+use crate::verdict::Verdict;
 
 impl Door {
     /// The root is called as [`Effect::Wake`] asked.
@@ -177,7 +178,7 @@ impl Door {
             let outcome = "no_token";
             self.count(Metric::Call { account, outcome });
             self.let_others_ask(&exchange, env);
-            let step = Step::Respond(response);
+            let step = Step::refuse(&exchange.admitted.path, response);
             self.effects.push_back(Effect::Release { stream, step });
         }
     }
@@ -322,7 +323,10 @@ impl Door {
             self.count(Metric::Call { account, outcome });
             let text =
                 "user refuse to accept the msg: nothing is left of what the user has allowed";
-            Step::Respond(answers::error(200, credits::NONE_LEFT, text))
+            Step::refuse(
+                &exchange.admitted.path,
+                answers::error(200, credits::NONE_LEFT, text),
+            )
         } else {
             self.go(stream, exchange, env)
         };

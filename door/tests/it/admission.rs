@@ -167,7 +167,7 @@ fn nobody_gets_a_token_who_has_not_shown_a_key_or_a_stand_in() {
                     assert!(!is_it, "{path}");
                 }
             }
-            Step::Respond(response) => {
+            Step::Respond(response) | Step::Refuse { response, .. } => {
                 kept_out += 1;
                 let body = String::from_utf8_lossy(&response.body);
                 assert!(

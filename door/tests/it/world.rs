@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 use weir_door::config::{Account, Client, Config, Credits, HandOut, Limits, Linter};
-use weir_door::{Call, Door, Effect, Head, Passing, Step};
+use weir_door::{Call, Door, Effect, Head, Passing, Step, Verdict};
 use weir_engine::config::{AccountId, Peer, Secret};
 use weir_engine::shared::{Cas, SetError, SharedData};
 use weir_engine::time::Now;
@@ -404,7 +404,13 @@ impl World {
 
     fn step(&mut self, caller: usize, step: Step) {
         match step {
-            Step::Respond(response) => self.hears(caller, response.status, &response.body),
+            Step::Respond(_) => panic!("what is not sent says so"),
+            Step::Refuse { response, verdict } => {
+                // In words what the answer says in WeChat's numbers.
+                assert_ne!(verdict.header(), "sent");
+                assert_eq!(verdict, Verdict::of(&response.body));
+                self.hears(caller, response.status, &response.body);
+            }
             Step::Forward { path } => {
                 let ms = 1 + self.dice.roll(50);
                 self.after(ms, Happening::Reaches(caller, path));

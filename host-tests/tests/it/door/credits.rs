@@ -9,7 +9,7 @@ use weir_host_tests::{Gateway, World, eventually, somebody};
 use weir_sim::api::Follow;
 use weir_sim::{Push, UserSees};
 
-use super::{json, open_in, post};
+use super::{json, open_in, post, send};
 
 const SUBSCRIBE_SEND: &str = "/cgi-bin/message/subscribe/send";
 
@@ -68,8 +68,11 @@ pub(crate) async fn a_message_that_is_not_allowed_is_refused_before_wechat_sees_
     let errmsg = refused["errmsg"].as_str().unwrap_or_default();
     assert!(errmsg.starts_with("weir: "), "{refused}");
     assert_eq!(seen(&world), 2, "the last one did not leave");
+    let refused = send(&world, &request).await?;
+    let said = refused.header("x-weir-result");
+    assert_eq!(said, Some("recipient"), "as if WeChat had said so");
     world
-        .counts("weir.door_credits.account.demo.outcome.none_left", 1)
+        .counts("weir.door_credits.account.demo.outcome.none_left", 2)
         .await?;
 
     // The user is asked again, in another second: WeChat counts in them, and within one it would be the same push.
