@@ -79,6 +79,12 @@ impl<J> ApiQueue<J> {
         });
     }
 
+    /// Whether one of the last jobs that wait, as many as go into a call, is such a job.
+    pub(crate) fn has_lately(&self, is_such: impl Fn(&J) -> bool) -> bool {
+        let mut last = self.waiting.iter().rev().take(self.most);
+        last.any(|tried| is_such(&tried.job))
+    }
+
     /// Whether a call could go now, given a token; jobs wait `wait_ms` for company.
     pub(crate) fn is_due(&self, wait_ms: u64, mono_ms: u64) -> bool {
         self.in_flight.is_empty()

@@ -213,7 +213,10 @@ impl Engine {
         if queued >= self.config.limits.profiles_max_queued {
             return self.count(Metric::ProfilesGivenUp { account, count: 1 });
         }
-        if let Some(profiles) = self.profiles.get_mut(account.0 as usize) {
+        // What an ended VM left comes beside what the push's next attempt wants here.
+        if let Some(profiles) = self.profiles.get_mut(account.0 as usize)
+            && !profiles.has_lately(|other| other.openid == follower.openid)
+        {
             profiles.push(follower, env.now.mono_ms);
         }
     }

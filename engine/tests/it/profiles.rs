@@ -42,6 +42,23 @@ fn followers_of_one_moment_are_asked_for_together_with_one_token() {
 }
 
 #[test]
+fn who_follows_twice_in_a_moment_is_asked_about_once() {
+    let mut world = World::new(1);
+    world.push(0, &follow("o1"));
+    world.push(0, &follow("o2"));
+    world.now.unix_ms += 1_000;
+    let again = message_from(
+        "o1",
+        "event",
+        "<Event><![CDATA[subscribe]]></Event><EventKey><![CDATA[qrscene_7]]></EventKey>",
+    );
+    world.push(0, &again);
+    world.run(3_000);
+    assert_eq!(world.api.asked, [["o1", "o2"]]);
+    assert_eq!(world.stored.len(), 5, "three follows, two profiles");
+}
+
+#[test]
 fn a_token_that_wechat_refuses_is_fetched_again_once_for_all_workers() {
     let mut world = World::new(4);
     world.push(0, &follow("o0"));
