@@ -16,7 +16,7 @@ use crate::login::{Ask, Exchange, Login, Stage};
 use crate::metric::Metric;
 use crate::mini::Phone;
 use crate::session::{BEARER_PREFIX, Who};
-use crate::web::State;
+use crate::web::{self, State};
 
 const PHONE_PATH: &str = "/wxa/business/getuserphonenumber";
 /// WeChat's codes for a code that is good for nothing any more.
@@ -115,7 +115,7 @@ impl Login {
         };
         if env.now.mono_ms.saturating_sub(exchange.since_ms) > config.limits.wait_ms {
             exchange.stage = Stage::Wants(ask);
-            return self.end(stream, &exchange, "failed", answers::busy());
+            return self.fail(stream, &exchange);
         }
         let mut token = None;
         if let Ask::Phone { tried, .. } = &mut ask {
@@ -205,12 +205,12 @@ impl Login {
         } = outcome
         else {
             // The code may be used now: asking again would only say so.
-            return self.end(stream, &exchange, "failed", answers::busy());
+            return self.fail(stream, &exchange);
         };
         let refusal = match api::check(body) {
             Ok(()) => None,
             Err(AnswerError::Malformed) => {
-                return self.end(stream, &exchange, "failed", answers::busy());
+                return self.fail(stream, &exchange);
             }
             Err(AnswerError::Refused(error)) => Some(error),
         };
@@ -227,7 +227,7 @@ impl Login {
                     ..
                 }) = serde_json::from_slice(body)
                 else {
-                    return self.end(stream, &exchange, "failed", answers::busy());
+                    return self.fail(stream, &exchange);
                 };
                 let by = SessionBy::MiniProgram;
                 self.session_started(account, &openid, by, unionid.as_deref(), None, env);
@@ -248,7 +248,7 @@ impl Login {
                     Phone::read(info).filter(|_| appid.is_none() || appid == ours)
                 });
                 let Some(phone) = phone else {
-                    return self.end(stream, &exchange, "failed", answers::busy());
+                    return self.fail(stream, &exchange);
                 };
                 self.learned_phone(account, &openid, &phone, env);
                 let said = json!({
@@ -261,7 +261,7 @@ impl Login {
             }
             Ask::WebUser { state, .. } => match serde_json::from_slice::<User>(body) {
                 Ok(user) => self.on_web_user(stream, exchange, user, state, env),
-                Err(_) => self.end(stream, &exchange, "failed", answers::busy()),
+                Err(_) => self.fail(stream, &exchange),
             },
             Ask::Profile {
                 openid,
@@ -339,7 +339,7 @@ impl Login {
             .seal(account, who, env)
             .and_then(|sealed| self.session_cookie(account, &sealed));
         let Some(cookie) = cookie else {
-            return self.end(stream, exchange, "failed", answers::busy());
+            return self.fail(stream, exchange);
         };
         let mut answer = answers::redirect(state.return_to.clone());
         let name = State::cookie_name(&state.nonce);
@@ -436,6 +436,19 @@ impl Login {
             answers::error(status, error.errcode, text)
         };
         self.end(stream, &exchange, "refused", answer);
+    }
+
+    /// WeChat has not answered, or nothing that can be read.
+    fn fail(&mut self, stream: StreamId, exchange: &Exchange) {
+        let answer = if exchange.kind == web::KIND {
+            answers::page(
+                503,
+                "WeChat does not answer now. Go back to where you came from, and try again.",
+            )
+        } else {
+            answers::busy()
+        };
+        self.end(stream, exchange, "failed", answer);
     }
 
     fn end(

@@ -20,7 +20,7 @@ const PURPOSE: &str = "weir state";
 const STATE_LASTS_S: u64 = 600;
 /// Longest path that a browser is brought back to; from longer ones it comes back to the beginning.
 const MAX_RETURN_BYTES: usize = 1_024;
-const KIND: &str = "page";
+pub(crate) const KIND: &str = "page";
 
 /// What a browser takes along to WeChat and back, in a cookie of its own.
 #[derive(Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Uri};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use weir_host_tests::{Gateway, InEnvoy, Plan, SEAL_KEY, World, eventually, somebody};
-use weir_sim::api::Phone;
+use weir_sim::api::{FaultRule, Phone, Then};
 use weir_sim::http::{self, Request, Response, Target};
 use weir_testbed::bootstrap::APP;
 
@@ -250,6 +250,68 @@ pub(crate) async fn a_browser_goes_to_wechat_and_comes_back_known<G: Gateway>() 
         visit(&world, &back, Some(&cookies(&club))).await?.status,
         403
     );
+    Ok(())
+}
+
+pub(crate) async fn whatever_wechat_does_a_login_ends_and_the_next_one_works<G: Gateway>()
+-> Result<()> {
+    let Some(world) = open::<G>("trouble").await? else {
+        return Ok(());
+    };
+    let login = "/wechat-login/demo/login";
+    let asks = "/sns/jscode2session";
+    let troubles = [
+        Then::Hang,
+        Then::Reset,
+        Then::ResetAfter,
+        Then::Status(502),
+        Then::Body("<html>somebody in between</html>".into()),
+        Then::Body("{\"openid\":".into()),
+        Then::Body("{\"openid\":\"o-without-a-key\"}".into()),
+    ];
+    for (number, then) in (1..).zip(troubles) {
+        let what = format!("{then:?}");
+        let code = world.api().js_code("demo", &somebody())?;
+        world.api().inject(FaultRule::next(asks, 1, then));
+        let (status, answer) = call(&world, login, None, &json!({ "code": code })).await?;
+        assert_eq!((status, &answer["errcode"]), (503, &json!(-1)), "{what}");
+        // A code is good for one question, and nobody knows whether it was asked.
+        assert_eq!(world.api().ledger().count(asks), number, "{what}");
+    }
+    let code = world.api().js_code("demo", &somebody())?;
+    let (status, _) = call(&world, login, None, &json!({ "code": code })).await?;
+    assert_eq!(status, 200, "WeChat is well again");
+
+    let away = visit(&world, "/member/", None).await?;
+    let url = away.header("location").context("a place")?;
+    let back = world.api().authorize(url, &somebody())?;
+    let back = back.replace("https://www.example.com", "");
+    let asks = "/sns/oauth2/access_token";
+    world.api().inject(FaultRule::next(asks, 1, Then::Hang));
+    let told = visit(&world, &back, Some(&cookies(&away))).await?;
+    assert_eq!(told.status, 503);
+    let kind = told.header("content-type").unwrap_or_default();
+    assert!(kind.starts_with("text/plain"), "people read it: {kind}");
+    Ok(())
+}
+
+pub(crate) async fn a_session_outlives_the_gateway<G: Gateway>() -> Result<()> {
+    let Some(mut world) = open::<G>("restart").await? else {
+        return Ok(());
+    };
+    let openid = somebody();
+    let code = world.api().js_code("demo", &openid)?;
+    let login = "/wechat-login/demo/login";
+    let (_, answer) = call(&world, login, None, &json!({ "code": code })).await?;
+    let session = answer["session"].as_str().context("a session")?.to_owned();
+    let mut setup = world.setup();
+    setup.dir = setup.dir.join("again");
+    std::fs::create_dir_all(&setup.dir)?;
+    world.gateway = G::start(setup).await?.context("it started before")?;
+    let mut request = Request::new("GET", "/api/orders");
+    request.add_header("authorization", format!("Bearer {session}"));
+    let identity = json!({ "x-weixin-account": "demo", "x-weixin-openid": openid });
+    assert_eq!(told(&send(&world, &request).await?)?, identity);
     Ok(())
 }
 

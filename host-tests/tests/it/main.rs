@@ -93,7 +93,9 @@ scenarios! {
         a_mini_program_logs_in_and_the_application_knows_who_asks,
         a_phone_number_is_asked_for_and_kept_though_the_token_dies,
         a_browser_goes_to_wechat_and_comes_back_known,
-        a_guest_stays_the_same_guest;
+        a_guest_stays_the_same_guest,
+        whatever_wechat_does_a_login_ends_and_the_next_one_works,
+        a_session_outlives_the_gateway;
     updates:
         a_new_configuration_takes_over_under_load_and_no_push_is_dropped,
         a_configuration_with_a_mistake_is_rejected_and_the_old_one_serves_on;

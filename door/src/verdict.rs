@@ -1,0 +1,53 @@
+//! What became of a message, for programs that do not want to know WeChat's codes.
+
+use weir_protocol::api::{self, AnswerError, Class};
+
+/// In answers to messages: what became of them.
+pub const RESULT_HEADER: &str = "x-weir-result";
+
+/// What an answer to a message means, for programs that do not want to know WeChat's codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// `sent`, or why not: the class of the errcode.
+    result: &'static str,
+    /// Whether the same message may be sent again later with a chance.
+    retryable: bool,
+}
+
+impl Verdict {
+    /// Nobody knows.
+    pub(crate) const UNKNOWN: Self = Self {
+        result: "unknown",
+        retryable: false,
+    };
+
+    /// The value of the header [`RESULT_HEADER`]: `sent`, `recipient`, `minute_quota; retryable`.
+    #[must_use]
+    pub fn header(self) -> String {
+        let retryable = if self.retryable { "; retryable" } else { "" };
+        format!("{}{retryable}", self.result)
+    }
+
+    /// What WeChat's answer to a message says.
+    #[must_use]
+    pub fn of(answer: &[u8]) -> Self {
+        match api::check(answer) {
+            Ok(()) => Self {
+                result: "sent",
+                retryable: false,
+            },
+            Err(AnswerError::Refused(error)) => {
+                let class = error.class();
+                let retryable = matches!(
+                    class,
+                    Class::Transient | Class::Token | Class::DailyQuota | Class::MinuteQuota
+                );
+                Self {
+                    result: class.name(),
+                    retryable,
+                }
+            }
+            Err(AnswerError::Malformed) => Self::UNKNOWN,
+        }
+    }
+}
