@@ -1,10 +1,9 @@
 //! The door's decisions at the root's turn: calls, and what was waiting for them.
 
 use weir_engine::config::AccountId;
-use weir_engine::token_call;
-use weir_engine::tokens::{self, Fetched};
+use weir_engine::token_call::{self, Need};
+use weir_engine::tokens::Fetched;
 use weir_engine::{CallOutcome, Env, HttpRequest, LogLevel, StreamId};
-use weir_store_api::CONTENT_TYPE_BATCH;
 
 use crate::admit::Kind;
 use crate::answers;
@@ -47,10 +46,7 @@ impl Door {
             Call::Replay(stream) => self.on_replay(stream, outcome, env),
             Call::Credit(stream) => self.on_credit(stream, outcome, env),
             Call::Store => {
-                let mut random = [0; 4];
-                env.random.fill(&mut random);
-                let random = u32::from_le_bytes(random);
-                let rejected = self.records.done(outcome, env.now.mono_ms, random);
+                let rejected = self.records.done(outcome, env);
                 if rejected > 0 {
                     let reason = "rejected";
                     let lost = Metric::Lost { reason };
@@ -95,20 +91,15 @@ impl Door {
             self.wanted.remove(&id);
             return;
         };
-        let now_ms = env.now.mono_ms;
-        let current = tokens::current(env.shared, &account.appid, now_ms);
-        if current.is_some_and(|(_, _, early)| !early) {
-            self.wanted.remove(&id);
-            return;
-        }
         let call = Call::AccessToken(id);
         if self.calls.contains(&call) {
             return;
         }
-        if tokens::access(env.shared, &account.appid, self.me, now_ms).fetch {
-            let (appid, secret) = (&account.appid, &account.app_secret);
-            let request = token_call::request(&config.wechat_api, appid, secret);
-            self.start(call, request);
+        let (appid, secret) = (&account.appid, &account.app_secret);
+        match token_call::need(env, &config.wechat_api, appid, secret, self.me) {
+            Need::Nothing => drop(self.wanted.remove(&id)),
+            Need::Call(request) => self.start(call, request),
+            Need::Patience => {}
         }
     }
 
@@ -117,7 +108,7 @@ impl Door {
         let Some(account) = config.account(id) else {
             return;
         };
-        let (fetched, refusal) = token_call::read(outcome);
+        let (fetched, refusal) = token_call::settle(env, &account.appid, self.me, outcome);
         if let Some(error) = refusal {
             let name = &account.name;
             self.log(
@@ -135,18 +126,6 @@ impl Door {
             Fetched::Failed => "failed",
             Fetched::Refused => "refused",
         };
-        let mut random = [0; 4];
-        env.random.fill(&mut random);
-        let random = u32::from_le_bytes(random);
-        let now_ms = env.now.mono_ms;
-        tokens::fetched(
-            env.shared,
-            &account.appid,
-            self.me,
-            &fetched,
-            now_ms,
-            random,
-        );
         self.count(Metric::TokenCall {
             account: id,
             outcome,
@@ -426,16 +405,7 @@ impl Door {
         if self.calls.contains(&Call::Store) {
             return;
         }
-        if let Some(body) = self.records.take_batch(env.now.mono_ms) {
-            let request = HttpRequest {
-                method: "POST".to_owned(),
-                path: path.clone(),
-                content_type: Some(CONTENT_TYPE_BATCH.to_owned()),
-                body,
-                cluster: peer.cluster.clone(),
-                authority: peer.authority.clone(),
-                timeout_ms: peer.timeout_ms,
-            };
+        if let Some(request) = self.records.next_call(peer, path, env.now.mono_ms) {
             self.start(Call::Store, request);
         }
     }

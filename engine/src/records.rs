@@ -6,7 +6,10 @@
 
 use std::collections::VecDeque;
 
-use crate::CallOutcome;
+use weir_store_api::CONTENT_TYPE_BATCH;
+
+use crate::config::Peer;
+use crate::{CallOutcome, Env, HttpRequest};
 
 /// Most events of a batch, and most bytes (the one event that crosses them included).
 const BATCH_EVENTS: usize = 200;
@@ -15,8 +18,8 @@ const BATCH_BYTES: usize = 512 * 1_024;
 const FIRST_PAUSE_MS: u64 = 200;
 const LAST_PAUSE_MS: u64 = 10_000;
 
-#[derive(Debug, Default)]
 /// What one worker has to record.
+#[derive(Debug, Default)]
 pub struct Records {
     waiting: VecDeque<Vec<u8>>,
     in_flight: Vec<Vec<u8>>,
@@ -55,8 +58,21 @@ impl Records {
         room
     }
 
-    /// The body of the next call; `None`: nothing is due.
-    pub fn take_batch(&mut self, mono_ms: u64) -> Option<Vec<u8>> {
+    /// The next call to the store; `None`: nothing is due.
+    pub fn next_call(&mut self, store: &Peer, path: &str, mono_ms: u64) -> Option<HttpRequest> {
+        let body = self.take_batch(mono_ms)?;
+        Some(HttpRequest {
+            method: "POST".to_owned(),
+            path: path.to_owned(),
+            content_type: Some(CONTENT_TYPE_BATCH.to_owned()),
+            body,
+            cluster: store.cluster.clone(),
+            authority: store.authority.clone(),
+            timeout_ms: store.timeout_ms,
+        })
+    }
+
+    fn take_batch(&mut self, mono_ms: u64) -> Option<Vec<u8>> {
         if !self.in_flight.is_empty() || self.waiting.is_empty() || mono_ms < self.not_before_ms {
             return None;
         }
@@ -77,7 +93,8 @@ impl Records {
     }
 
     /// The call is over. Returns how many events the store will never take.
-    pub fn done(&mut self, outcome: &CallOutcome<'_>, mono_ms: u64, random: u32) -> usize {
+    pub fn done(&mut self, outcome: &CallOutcome<'_>, env: &mut Env<'_>) -> usize {
+        let (mono_ms, random) = (env.now.mono_ms, env.random_u32());
         match *outcome {
             CallOutcome::Answer {
                 status: 200..=299, ..

@@ -3,12 +3,53 @@
 use weir_protocol::api::{self, AnswerError, ApiError, Class, StableTokenRequest, TokenAnswer};
 
 use crate::config::{Peer, Secret};
-use crate::tokens::Fetched;
-use crate::{CallOutcome, HttpRequest};
+use crate::owners::OwnerId;
+use crate::tokens::{self, Fetched};
+use crate::{CallOutcome, Env, HttpRequest};
 
-/// The request. It has the AppSecret in it.
+/// Whether WeChat is to be asked for an access token.
+pub enum Need {
+    /// There is one, and its end is not near.
+    Nothing,
+    /// With this request, by this worker. It has the AppSecret in it.
+    Call(HttpRequest),
+    /// Another worker asks, or WeChat has just refused.
+    Patience,
+}
+
+/// Whether `me` is to ask WeChat for the token of `appid` now.
 #[must_use]
-pub fn request(wechat_api: &Peer, appid: &str, app_secret: &Secret) -> HttpRequest {
+pub fn need(
+    env: &Env<'_>,
+    wechat_api: &Peer,
+    appid: &str,
+    app_secret: &Secret,
+    me: OwnerId,
+) -> Need {
+    let now_ms = env.now.mono_ms;
+    if tokens::current(env.shared, appid, now_ms).is_some_and(|(_, _, early)| !early) {
+        return Need::Nothing;
+    }
+    match tokens::access(env.shared, appid, me, now_ms).fetch {
+        true => Need::Call(request(wechat_api, appid, app_secret)),
+        false => Need::Patience,
+    }
+}
+
+/// The call is over: all workers learn what came of it. Returns that, and WeChat's words where it refused.
+pub fn settle(
+    env: &mut Env<'_>,
+    appid: &str,
+    me: OwnerId,
+    outcome: &CallOutcome<'_>,
+) -> (Fetched, Option<ApiError>) {
+    let read = read(outcome);
+    let (random, now_ms) = (env.random_u32(), env.now.mono_ms);
+    tokens::fetched(env.shared, appid, me, &read.0, now_ms, random);
+    read
+}
+
+fn request(wechat_api: &Peer, appid: &str, app_secret: &Secret) -> HttpRequest {
     let request = StableTokenRequest {
         appid,
         secret: app_secret.expose(),
@@ -25,9 +66,7 @@ pub fn request(wechat_api: &Peer, appid: &str, app_secret: &Secret) -> HttpReque
     }
 }
 
-/// What came of it, and WeChat's words where it refused.
-#[must_use]
-pub fn read(outcome: &CallOutcome<'_>) -> (Fetched, Option<ApiError>) {
+fn read(outcome: &CallOutcome<'_>) -> (Fetched, Option<ApiError>) {
     let CallOutcome::Answer {
         status: 200, body, ..
     } = outcome

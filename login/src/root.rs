@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use weir_engine::config::{AccountId, Secret};
+use weir_engine::config::AccountId;
+use weir_engine::token_call::{self, Need};
 use weir_engine::tokens::{self, Fetched};
-use weir_engine::{CallOutcome, Env, HttpRequest, LogLevel, StreamId, token_call};
+use weir_engine::{CallOutcome, Env, HttpRequest, LogLevel, StreamId};
 use weir_protocol::api::{self, AnswerError, ApiError, Class};
-use weir_store_api::{CONTENT_TYPE_BATCH, SessionBy};
+use weir_store_api::SessionBy;
 use zeroize::Zeroizing;
 
 use crate::answers;
@@ -57,10 +58,7 @@ impl Login {
             Call::AccessToken(account) => self.on_access_token(account, outcome, env),
             Call::Of(stream) => self.on_answer(stream, outcome, env),
             Call::Store => {
-                let mut random = [0; 4];
-                env.random.fill(&mut random);
-                let random = u32::from_le_bytes(random);
-                let rejected = self.records.done(outcome, env.now.mono_ms, random);
+                let rejected = self.records.done(outcome, env);
                 if rejected > 0 {
                     let reason = "rejected";
                     let lost = Metric::Lost { reason };
@@ -472,15 +470,11 @@ impl Login {
         if self.calls.contains(&call) {
             return;
         }
-        let now_ms = env.now.mono_ms;
-        if tokens::current(env.shared, &account.appid, now_ms).is_some_and(|(_, _, early)| !early) {
-            self.wanted.remove(&id);
-            return;
-        }
-        if tokens::access(env.shared, &account.appid, self.me, now_ms).fetch {
-            let (appid, secret): (&str, &Secret) = (&account.appid, &account.app_secret);
-            let request = token_call::request(&config.wechat_api, appid, secret);
-            self.start(call, request);
+        let (appid, secret) = (&account.appid, &account.app_secret);
+        match token_call::need(env, &config.wechat_api, appid, secret, self.me) {
+            Need::Nothing => drop(self.wanted.remove(&id)),
+            Need::Call(request) => self.start(call, request),
+            Need::Patience => {}
         }
     }
 
@@ -489,7 +483,7 @@ impl Login {
         let Some(account) = config.account(id) else {
             return;
         };
-        let (fetched, refusal) = token_call::read(outcome);
+        let (fetched, refusal) = token_call::settle(env, &account.appid, self.me, outcome);
         if let Some(error) = refusal {
             let name = &account.name;
             let line = format!("weir: account={name} WeChat gives no access token: {error}");
@@ -501,11 +495,6 @@ impl Login {
             // Whoever waits asks again at a later tick, until its time is over.
             self.wanted.remove(&id);
         }
-        let mut random = [0; 4];
-        env.random.fill(&mut random);
-        let random = u32::from_le_bytes(random);
-        let (appid, me, now_ms) = (&account.appid, self.me, env.now.mono_ms);
-        tokens::fetched(env.shared, appid, me, &fetched, now_ms, random);
     }
 
     fn start_batch(&mut self, env: &mut Env<'_>) {
@@ -513,16 +502,7 @@ impl Login {
         let Some((peer, path)) = &config.store else {
             return;
         };
-        if let Some(body) = self.records.take_batch(env.now.mono_ms) {
-            let request = HttpRequest {
-                method: "POST".to_owned(),
-                path: path.clone(),
-                content_type: Some(CONTENT_TYPE_BATCH.to_owned()),
-                body,
-                cluster: peer.cluster.clone(),
-                authority: peer.authority.clone(),
-                timeout_ms: peer.timeout_ms,
-            };
+        if let Some(request) = self.records.next_call(peer, path, env.now.mono_ms) {
             self.start(Call::Store, request);
         }
     }
