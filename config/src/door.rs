@@ -5,7 +5,7 @@ use weir_door::config::{Account, Client, Config, Credits, HandOut, Limits, Linte
 use weir_engine::config::{AccountId, Secret};
 
 use crate::node::Node;
-use crate::read::{read_peer, secret};
+use crate::read::{identity, read_peer, secret};
 use crate::shape::Presence::{Optional, Or, OrText, Required};
 use crate::shape::{Field, Shape, fields, text};
 use crate::shapes;
@@ -206,29 +206,15 @@ pub(crate) fn read_document(
 fn read_accounts(nodes: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> Vec<Account> {
     let mut accounts: Vec<Account> = Vec::new();
     for node in nodes.items() {
-        let text = |name| node.text(ACCOUNT.fields(), name).map(str::to_owned);
-        let app_secret = secret(
-            &node,
-            "app_secret_env",
-            env,
-            |text| (!text.is_empty()).then(|| Secret::new(text.to_owned())),
-            "an AppSecret",
-        );
-        let (Some(name), Some(appid), Some(app_secret)) = (text("name"), text("appid"), app_secret)
-        else {
+        let others = accounts.iter().map(|a| (a.name.as_str(), a.appid.as_str()));
+        let Some(who) = identity(&node, ACCOUNT.fields(), env, others) else {
             continue;
         };
-        if accounts.iter().any(|other| other.name == name) {
-            node.wrong(format!("the name {name} is taken by another account"));
-        }
-        if accounts.iter().any(|other| other.appid == appid) {
-            node.wrong(format!("the appid {appid} is another account's"));
-        }
         accounts.push(Account {
-            source: format!("/accounts/{name}"),
-            name,
-            appid,
-            app_secret,
+            source: format!("/accounts/{}", who.name),
+            name: who.name,
+            appid: who.appid,
+            app_secret: who.app_secret,
         });
     }
     accounts

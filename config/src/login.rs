@@ -1,11 +1,11 @@
 //! The document of the login filter.
 
-use weir_engine::config::{AccountId, Secret};
+use weir_engine::config::AccountId;
 use weir_login::Key;
 use weir_login::config::{Account, Config, HandOut, Limits, Page, Scope, Sessions, Strangers};
 
 use crate::node::Node;
-use crate::read::{read_peer, secret};
+use crate::read::{identity, read_peer, secret};
 use crate::shape::Presence::{Optional, Or, OrText, Required};
 use crate::shape::{Field, Shape, fields, text};
 use crate::shapes;
@@ -181,33 +181,19 @@ pub(crate) fn read_document(
 fn read_accounts(nodes: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> Vec<Account> {
     let mut accounts: Vec<Account> = Vec::new();
     for node in nodes.items() {
-        let text = |name| node.text(ACCOUNT.fields(), name).map(str::to_owned);
-        let app_secret = secret(
-            &node,
-            "app_secret_env",
-            env,
-            |text| (!text.is_empty()).then(|| Secret::new(text.to_owned())),
-            "an AppSecret",
-        );
-        let (Some(name), Some(appid), Some(app_secret)) = (text("name"), text("appid"), app_secret)
-        else {
+        let others = accounts.iter().map(|a| (a.name.as_str(), a.appid.as_str()));
+        let Some(who) = identity(&node, ACCOUNT.fields(), env, others) else {
             continue;
         };
-        if accounts.iter().any(|other| other.name == name) {
-            node.wrong(format!("the name {name} is taken by another account"));
-        }
-        if accounts.iter().any(|other| other.appid == appid) {
-            node.wrong(format!("the appid {appid} is another account's"));
-        }
-        let path = text("path");
+        let path = node.text(ACCOUNT.fields(), "path").map(str::to_owned);
         if path.is_some() && accounts.iter().any(|other| other.path == path) {
             node.wrong("its path is another account's");
         }
         accounts.push(Account {
-            source: format!("/accounts/{name}"),
-            name,
-            appid,
-            app_secret,
+            source: format!("/accounts/{}", who.name),
+            name: who.name,
+            appid: who.appid,
+            app_secret: who.app_secret,
             path,
             hand_out: match node.text(ACCOUNT.fields(), "hand_out") {
                 Some("cookie") => HandOut::Cookie,

@@ -234,6 +234,44 @@ pub(crate) fn secret<T>(
     parsed
 }
 
+/// Who an account is at WeChat, for the modules that call its API.
+pub(crate) struct Identity {
+    pub(crate) name: String,
+    pub(crate) appid: String,
+    pub(crate) app_secret: Secret,
+}
+
+/// Reads it. What it shares with one of `others`, by name and appid, is its mistake.
+pub(crate) fn identity<'o>(
+    node: &Node<'_>,
+    table: &'static [Field],
+    env: &dyn Fn(&str) -> Option<String>,
+    others: impl Iterator<Item = (&'o str, &'o str)>,
+) -> Option<Identity> {
+    let app_secret = secret(
+        node,
+        "app_secret_env",
+        env,
+        |text| (!text.is_empty()).then(|| Secret::new(text.to_owned())),
+        "an AppSecret",
+    );
+    let (name, appid) = (node.text(table, "name")?, node.text(table, "appid")?);
+    let identity = Identity {
+        name: name.to_owned(),
+        appid: appid.to_owned(),
+        app_secret: app_secret?,
+    };
+    for (other_name, other_appid) in others {
+        if other_name == name {
+            node.wrong(format!("the name {name} is taken by another account"));
+        }
+        if other_appid == appid {
+            node.wrong(format!("the appid {appid} is another account's"));
+        }
+    }
+    Some(identity)
+}
+
 fn read_store(node: &Node<'_>) -> Option<Store> {
     let table = shapes::STORE.fields();
     Some(Store {
