@@ -16,6 +16,7 @@ mod openapi;
 mod orders;
 mod people;
 mod process;
+mod schemathesis;
 mod scripted;
 mod sends;
 mod suite;

@@ -11,22 +11,23 @@ use weir_store::testing::TestStore;
 
 use crate::world::{ACCOUNT, Database, T0, World, text};
 
-/// A store that demands `s3cret`, in which somebody has the uid 1.
-async fn closed_world() -> World {
-    let database = Database::sqlite().unwrap();
-    let config = Config::local(database.url());
-    let open = World::with(database, &config).await;
-    open.create(&[text("a", "oA", T0, "hello")]).await;
+/// What closed stores demand.
+pub(crate) const TOKEN: &str = "s3cret";
+
+/// The same store, started again as one that demands [`TOKEN`].
+pub(crate) async fn close(world: World) -> World {
     let World {
         database,
         store,
         http,
-    } = open;
+    } = world;
     store.stop().await.unwrap();
-    let repo = repo::open(&database.url(), Limits::default().settings())
+    let limits = Limits::default();
+    let repo = repo::open(&database.url(), limits.settings())
         .await
         .unwrap();
-    let store = Store::new(repo, Limits::default(), Some("s3cret".to_owned()));
+    let store = Store::new(repo, limits, Some(TOKEN.to_owned()));
+    let config = Config::local(database.url());
     World {
         store: TestStore::serve(store, &config).await.unwrap(),
         database,
@@ -34,11 +35,18 @@ async fn closed_world() -> World {
     }
 }
 
+/// A closed store in which somebody has the uid 1.
+async fn closed_world() -> World {
+    let world = World::new(Database::sqlite().unwrap()).await;
+    world.create(&[text("a", "oA", T0, "hello")]).await;
+    close(world).await
+}
+
 #[tokio::test]
 async fn the_store_describes_itself() {
     let world = closed_world().await;
     let request = world.http.get(world.url("/v1/openapi.json"));
-    let response = request.bearer_auth("s3cret").send().await.unwrap();
+    let response = request.bearer_auth(TOKEN).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
     assert_eq!(response.text().await.unwrap(), openapi::document());
@@ -127,7 +135,7 @@ async fn with_the_database_gone_the_answer_to_strangers_is_the_same() {
     let friend = world
         .http
         .get(&known)
-        .bearer_auth("s3cret")
+        .bearer_auth(TOKEN)
         .send()
         .await
         .unwrap();
