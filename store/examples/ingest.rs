@@ -1,16 +1,18 @@
 //! How many events per second the store takes, and how that compares with inserting the same rows raw.
 //!
 //! ```sh
-//! cargo run --release -p weir-store --example ingest -- [--database postgres://…] [--events 200000] [--posters 64] [--claim]
+//! cargo run --release -p weir-store --features testing --example ingest -- [--postgres] [--events 200000] [--posters 64] [--claim]
 //! ```
 //!
-//! Per second of the clock, and per second of the processor, which a busy machine distorts less. `raw` inserts the same
-//! rows into the same tables, as many per transaction as the store's commits had on average.
+//! Per second of the clock, and per second of this process's processor time, which a busy machine distorts less (of PostgreSQL
+//! it is the client's part alone). `raw` inserts the same rows into the same tables, as many per transaction as the store's
+//! commits had on average, 100 per statement.
 //!
-//! Every round starts with an empty database in a temporary directory (or the one that is named, which then is not
-//! empty for long). The posters are in this process too: they share the machine with the store, as the figures
+//! Every round starts with an empty database in a temporary directory, or on a private PostgreSQL server. The posters are in this process too: they share the machine with the store, as the figures
 //! do not hide, those per processor second least. One event in ten is the follow of a new person, the others are texts of random people so far.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,8 +24,10 @@ use rusqlite::types::Value;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio_postgres::types::ToSql;
 use weir_store::config::Config;
-use weir_store::testing::TestStore;
+use weir_store::repo::Cell;
+use weir_store::testing::{TestPostgres, TestStore};
 
 /// The time of the first event.
 const T0: usize = 1_714_113_000;
@@ -32,9 +36,12 @@ const RAW_ROWS: usize = 100;
 
 #[derive(Parser)]
 struct Options {
-    /// Measure this database, which must be empty, instead of a new SQLite file per round.
+    /// Measure a private PostgreSQL server instead of a new SQLite file per round.
     #[arg(long)]
-    database: Option<String>,
+    postgres: bool,
+    /// Fail where the store's rate, with the last of the batches, is less than this part of the raw one.
+    #[arg(long)]
+    at_least: Option<f64>,
     /// Events per round.
     #[arg(long, default_value_t = 200_000)]
     events: usize,
@@ -58,19 +65,25 @@ async fn main() -> anyhow::Result<()> {
     println!("{} events, {} posters", options.events, options.posters);
     println!("        events/s               events/cpu s");
     println!("batch      store        raw     store        raw  events/commit   p50 ms   p99 ms");
+    let server = options.postgres.then(TestPostgres::start).transpose()?;
+    let mut part = f64::INFINITY;
     for (round, batch) in options.batches.iter().copied().enumerate() {
         let folder = tempfile::tempdir()?;
-        let sqlite = format!("sqlite:{}", folder.path().join("weir.db").display());
-        let database = options.database.clone().unwrap_or(sqlite);
-        let store = measure(&database, round, batch, &options).await?;
-        let raw = match options.database {
-            None => raw(
-                &folder.path().join("raw.db"),
-                options.events,
-                store.per_commit.round() as usize,
-            )?,
-            Some(_) => Speed::default(),
+        let (store, raw) = if let Some(server) = &server {
+            let database = server.database().await?;
+            let store = measure(database.url(), round, batch, &options).await?;
+            let beside = server.database().await?;
+            let per_commit = store.per_commit.round() as usize;
+            let raw = raw_postgres(beside.url(), options.events, per_commit).await?;
+            (store, raw)
+        } else {
+            let database = format!("sqlite:{}", folder.path().join("weir.db").display());
+            let store = measure(&database, round, batch, &options).await?;
+            let per_commit = store.per_commit.round() as usize;
+            let raw = raw(&folder.path().join("raw.db"), options.events, per_commit)?;
+            (store, raw)
         };
+        part = store.speed.by_clock / raw.by_clock;
         println!(
             "{batch:>5} {:>10.0} {:>10.0} {:>9.0} {:>10.0} {:>14.1} {:>8.2} {:>8.2}",
             store.speed.by_clock,
@@ -82,11 +95,13 @@ async fn main() -> anyhow::Result<()> {
             store.p99
         );
     }
+    println!("the store's part of the raw rate: {part:.2}");
+    let wanted = options.at_least.unwrap_or_default();
+    ensure!(part >= wanted, "at least {wanted} is wanted");
     Ok(())
 }
 
 /// Events per second.
-#[derive(Default)]
 struct Speed {
     by_clock: f64,
     by_processor: f64,
@@ -327,11 +342,13 @@ fn raw(path: &Path, events: usize, per_commit: usize) -> anyhow::Result<Speed> {
     connection.execute_batch(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=8192; PRAGMA cache_size=-131072;",
     )?;
-    connection.execute_batch(include_str!("../migrations/sqlite/0001_initial.sql"))?;
-    let mut rows: Vec<Rows> = Vec::new();
-    for from in (0..events).step_by(per_commit.max(1)) {
-        rows.push(Rows::of(from..(from + per_commit.max(1)).min(events)));
+    for schema in [
+        include_str!("../migrations/sqlite/0001_initial.sql"),
+        include_str!("../migrations/sqlite/0007_care.sql"),
+    ] {
+        connection.execute_batch(schema)?;
     }
+    let rows = commits(events, per_commit);
     let watch = Watch::start();
     for rows in &rows {
         connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -341,9 +358,72 @@ fn raw(path: &Path, events: usize, per_commit: usize) -> anyhow::Result<Speed> {
     Ok(watch.speed(events))
 }
 
+/// The rows of all commits.
+fn commits(events: usize, per_commit: usize) -> Vec<Rows> {
+    let per_commit = per_commit.max(1);
+    let commits = (0..events).step_by(per_commit);
+    commits
+        .map(|from| Rows::of(from..(from + per_commit).min(events)))
+        .collect()
+}
+
+/// The same in PostgreSQL.
+async fn raw_postgres(url: &str, events: usize, per_commit: usize) -> anyhow::Result<Speed> {
+    let (mut client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+    tokio::spawn(connection);
+    for schema in [
+        include_str!("../migrations/postgres/0001_initial.sql"),
+        include_str!("../migrations/postgres/0007_care.sql"),
+    ] {
+        client.batch_execute(schema).await?;
+    }
+    let rows = commits(events, per_commit);
+    // Prepared before: as many rows as most statements have.
+    let mut prepared = HashMap::new();
+    let watch = Watch::start();
+    for rows in &rows {
+        let transaction = client.transaction().await?;
+        for (table, rows) in rows.tables() {
+            for rows in rows.chunks(RAW_ROWS) {
+                let width = rows[0].len();
+                let statement = match prepared.entry((table, rows.len())) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
+                        let row = |row: usize| {
+                            let cells = (1..=width).map(|cell| format!("${}", row * width + cell));
+                            format!("({})", cells.collect::<Vec<_>>().join(","))
+                        };
+                        let values = (0..rows.len()).map(row).collect::<Vec<_>>().join(",");
+                        let sql =
+                            format!("INSERT INTO {table} OVERRIDING SYSTEM VALUE VALUES {values}");
+                        new.insert(transaction.prepare(&sql).await?)
+                    }
+                };
+                let cells: Vec<Cell> = rows.iter().flatten().map(cell).collect();
+                let cells: Vec<&(dyn ToSql + Sync)> = cells
+                    .iter()
+                    .map(|cell| cell as &(dyn ToSql + Sync))
+                    .collect();
+                transaction.execute(&*statement, &cells).await?;
+            }
+        }
+        transaction.commit().await?;
+    }
+    Ok(watch.speed(events))
+}
+
+fn cell(value: &Value) -> Cell {
+    match value {
+        Value::Integer(number) => Cell::Int(*number),
+        Value::Text(text) => Cell::Text(text.clone()),
+        _ => Cell::Null,
+    }
+}
+
 /// The rows of one commit, per table.
 #[derive(Default)]
 struct Rows {
+    follow_news: Vec<Vec<Value>>,
     events: Vec<Vec<Value>>,
     users: Vec<Vec<Value>>,
     follows: Vec<Vec<Value>>,
@@ -390,6 +470,12 @@ impl Rows {
                     text(&part.openid),
                     second.clone(),
                 ]);
+                rows.follow_news.push(vec![
+                    seq,
+                    Value::Integer(1),
+                    second.clone(),
+                    Value::Integer(1),
+                ]);
                 rows.follows.push(vec![
                     user_key,
                     Value::Integer(1),
@@ -418,8 +504,8 @@ impl Rows {
         rows
     }
 
-    fn insert(&self, connection: &rusqlite::Connection) -> anyhow::Result<()> {
-        let tables = [
+    fn tables(&self) -> [(&'static str, &Vec<Vec<Value>>); 5] {
+        [
             (
                 "events (seq, source_key, id, type, at_ms, subject, data, account_key, stored_at_ms)",
                 &self.events,
@@ -434,11 +520,18 @@ impl Rows {
                 &self.follows,
             ),
             (
+                "follow_news (seq, account_key, at, change)",
+                &self.follow_news,
+            ),
+            (
                 "messages (seq, account_key, user_key, kind, sent_at, received_ms, msg_id, text)",
                 &self.messages,
             ),
-        ];
-        for (table, rows) in tables {
+        ]
+    }
+
+    fn insert(&self, connection: &rusqlite::Connection) -> anyhow::Result<()> {
+        for (table, rows) in self.tables() {
             for rows in rows.chunks(RAW_ROWS) {
                 let row = format!("({})", vec!["?"; rows[0].len()].join(","));
                 let statement = format!(

@@ -37,6 +37,8 @@ cargo xtask <command>
         Build target/weir.wasm, the module that Envoy loads.
   bench [<arguments of weir-bench>]
         Measure; the arguments are passed on (try `cargo xtask bench --help`).
+  bench store [--quick]
+        Measure the store alone: what it takes in, and how long a read takes.
   fuzz TARGET|--all SECONDS [--jobs N] [--record]
         libFuzzer on a target of fuzz/ (xml, json, bounds, decrypt, query, rules, config), for so many seconds of
         processor time. Needs a C++ compiler.
