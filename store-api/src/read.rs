@@ -119,6 +119,75 @@ pub struct Person {
     pub identities: Vec<PersonIdentity>,
     /// How the identities became one person, in the order in which WeChat told it.
     pub merges: Vec<PersonMerge>,
+    /// What was decided about them last; `null`: nothing.
+    pub audit: Option<Audit>,
+    /// By the account's name, the fields that applications keep of them there: an object each.
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, BTreeMap<String, serde_json::Value>>))]
+    pub extensions: BTreeMap<String, Fields>,
+}
+
+/// Fields by name, as applications wrote them.
+pub type Fields = serde_json::Map<String, serde_json::Value>;
+
+/// What was decided about a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Audit {
+    /// `approved`, `blocked` …: the operators' words.
+    pub state: String,
+    /// Why.
+    pub reason: String,
+    /// Who says so.
+    pub by: String,
+    /// When the store was told.
+    pub at: String,
+}
+
+/// `PUT /v1/people/{uid}/audit`: what is decided about a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Decision {
+    /// `approved`, `blocked` …: a word of 1 to 32 of `a-z 0-9 _`.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[a-z0-9_]{1,32}$"))]
+    pub state: String,
+    /// Why: 1 to 500 characters, none of them a control character.
+    #[cfg_attr(
+        feature = "openapi",
+        schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,500}$")
+    )]
+    pub reason: String,
+    /// Who says so, likewise up to 100.
+    #[cfg_attr(
+        feature = "openapi",
+        schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,100}$")
+    )]
+    pub by: String,
+}
+
+/// `GET /v1/accounts/{account}/follows/daily`: who came and went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DailyFollows {
+    /// The account's name.
+    pub account: String,
+    /// Every day of the range, the first in front.
+    pub days: Vec<FollowDay>,
+}
+
+/// A day in Beijing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FollowDay {
+    /// `2024-04-26`.
+    #[cfg_attr(feature = "openapi", schema(format = "date"))]
+    pub day: String,
+    /// Follows that were pushed; who came back counts again.
+    pub new: u64,
+    /// Unfollows that were pushed.
+    pub lost: u64,
+    /// The one less the other.
+    pub net: i64,
 }
 
 /// One of a person's identities.
@@ -131,6 +200,9 @@ pub struct PersonIdentity {
     pub logged_in_at: Option<String>,
     /// The phone number that they gave last; `null`: none.
     pub phone_number: Option<String>,
+    /// Until when customer-service messages may be sent to it: 48 hours after its newest message; `null`: it wrote none, or has
+    /// unfollowed. (The minute that WeChat allows after a follow, a click and a scan is not in it.)
+    pub customer_service_until: Option<String>,
     /// What the account knows.
     #[serde(flatten)]
     pub user: User,

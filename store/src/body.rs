@@ -26,6 +26,35 @@ pub(crate) enum Shape {
 
 /// What the headers promise of the body.
 pub(crate) fn shape(headers: &HeaderMap) -> Result<Shape, Error> {
+    let media_type = media_type(headers)?;
+    let is = |known: &str| media_type.eq_ignore_ascii_case(known);
+    if is(CONTENT_TYPE_EVENT) {
+        Ok(Shape::One)
+    } else if is(CONTENT_TYPE_BATCH) {
+        Ok(Shape::Many)
+    } else if is("application/json") {
+        Ok(Shape::Either)
+    } else {
+        Err(Error::UnsupportedMediaType(
+            "the body must be application/cloudevents+json or application/cloudevents-batch+json",
+        ))
+    }
+}
+
+/// Whether the headers promise JSON of one of these media types.
+pub(crate) fn json_only(headers: &HeaderMap, kinds: &[&'static str]) -> Result<(), Error> {
+    let media_type = media_type(headers)?;
+    let is_taken = kinds
+        .iter()
+        .any(|kind| media_type.eq_ignore_ascii_case(kind));
+    let refused = kinds.first().copied().unwrap_or_default();
+    is_taken
+        .then_some(())
+        .ok_or(Error::UnsupportedMediaType(refused))
+}
+
+/// The media type of a body that is not compressed, and whose text is UTF-8.
+fn media_type(headers: &HeaderMap) -> Result<&str, Error> {
     if headers
         .get(CONTENT_ENCODING)
         .is_some_and(|encoding| encoding != "identity")
@@ -49,18 +78,7 @@ pub(crate) fn shape(headers: &HeaderMap) -> Result<Shape, Error> {
     if charset.is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8")) {
         return Err(Error::UnsupportedMediaType("the body must be UTF-8"));
     }
-    let is = |known: &str| media_type.trim().eq_ignore_ascii_case(known);
-    if is(CONTENT_TYPE_EVENT) {
-        Ok(Shape::One)
-    } else if is(CONTENT_TYPE_BATCH) {
-        Ok(Shape::Many)
-    } else if is("application/json") {
-        Ok(Shape::Either)
-    } else {
-        Err(Error::UnsupportedMediaType(
-            "the body must be application/cloudevents+json or application/cloudevents-batch+json",
-        ))
-    }
+    Ok(media_type.trim())
 }
 
 /// Reads the whole body.

@@ -30,6 +30,15 @@ pub struct Config {
     #[arg(long, env = "WEIR_STORE_BEARER_TOKEN_ENV", value_name = "NAME")]
     pub bearer_token_env: Option<String>,
 
+    /// Accounts who keep nothing personal of people who unfollow them: names, separated by commas.
+    #[arg(
+        long,
+        env = "WEIR_STORE_ERASE_ON_UNFOLLOW",
+        value_name = "ACCOUNTS",
+        value_delimiter = ','
+    )]
+    pub erase_on_unfollow: Vec<String>,
+
     /// Print the API's description (OpenAPI 3.1, JSON) and end.
     #[arg(long)]
     pub openapi: bool,
@@ -59,6 +68,7 @@ impl Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             database: database.into(),
             bearer_token_env: None,
+            erase_on_unfollow: Vec::new(),
             openapi: false,
             limits: Limits::default(),
         }
@@ -120,6 +130,12 @@ limits! {
     database_timeout_ms: u64 = 5_000, "WEIR_STORE_DATABASE_TIMEOUT_MS";
     /// How long a request may take, its body included.
     request_timeout_ms: u64 = 30_000, "WEIR_STORE_REQUEST_TIMEOUT_MS";
+    /// Most bytes of the fields that applications keep of one person at one account; more are answered 413.
+    max_extension_bytes: usize = 16_384, "WEIR_STORE_MAX_EXTENSION_BYTES";
+    /// People kept ready to be answered with; 0: none.
+    cached_people: usize = 10_000, "WEIR_STORE_CACHED_PEOPLE";
+    /// How long one is kept, and so how late the answer can be about what another store process was told.
+    cached_people_ms: u64 = 1_000, "WEIR_STORE_CACHED_PEOPLE_MS";
     /// How long, when told to end, to wait for requests that were begun.
     shutdown_grace_ms: u64 = 10_000, "WEIR_STORE_SHUTDOWN_GRACE_MS";
 }

@@ -40,6 +40,9 @@ pub enum Error {
     /// The queue has no room.
     #[error("too many events are waiting to be stored")]
     QueueFull,
+    /// Others change the same thing all the time.
+    #[error("others are changing this; try again")]
+    Contended,
     /// The store is ending.
     #[error("the store is shutting down")]
     ShuttingDown,
@@ -104,6 +107,11 @@ impl Error {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "queue-full",
                 "The queue is full",
+            ),
+            Self::Contended => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "contended",
+                "Others are changing this",
             ),
             Self::ShuttingDown => (
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -12,7 +12,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use weir_store_api::{ASK_USER, EventResult, EventStatus};
 
-use crate::fact::{self, Attributes, Fact};
+use crate::fact::{self, Attributes, Change, Fact, Sighting};
+use crate::fold::Clock;
 use crate::ledger::Claim;
 
 /// Longest `id`. Source: weir-store-api.
@@ -52,6 +53,36 @@ impl NewEvent {
     #[must_use]
     pub fn is_unread(&self) -> bool {
         self.kind.starts_with("weir.") && self.fact.is_none()
+    }
+
+    /// What is personal of an identity is to be erased now. The event tells the log so, and names nobody but by number.
+    pub(crate) fn erasure(account: &str, openid: &str, uid: i64, now_ms: i64) -> Self {
+        let source = format!("/accounts/{account}");
+        let id = format!("erase-{uid}-{now_ms}");
+        let at = Clock::new(now_ms.div_euclid(1000), now_ms, &source, &id);
+        Self {
+            fact: Some(Fact {
+                account: account.to_owned(),
+                appid: None,
+                at,
+                sighting: Some(Sighting {
+                    openid: openid.to_owned(),
+                    change: Change::Erase { unfollowed: false },
+                }),
+                reply: None,
+                sends: None,
+                cards: Vec::new(),
+            }),
+            source,
+            id,
+            kind: "weir.user.erased".to_owned(),
+            at_ms: Some(now_ms),
+            subject: None,
+            data: Some(format!(r#"{{"account":"{account}","uid":{uid}}}"#)),
+            stored_at_ms: now_ms,
+            asks_user: false,
+            claim: None,
+        }
     }
 
     /// The user it is about, as far as it says.

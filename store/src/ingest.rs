@@ -25,6 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+use crate::cache::People;
 use crate::config::Limits;
 use crate::event::NewEvent;
 use crate::metrics::{Metrics, Queued};
@@ -92,7 +93,12 @@ impl Writer {
 impl Ingest {
     /// Starts the writer of a database.
     #[must_use]
-    pub fn start(repo: Arc<dyn Repo>, limits: Limits, metrics: Arc<Metrics>) -> (Self, Writer) {
+    pub(crate) fn start(
+        repo: Arc<dyn Repo>,
+        limits: Limits,
+        metrics: Arc<Metrics>,
+        people: Arc<People>,
+    ) -> (Self, Writer) {
         // Every request in the queue has at least one event: the rooms bound the queue, its own size never does.
         let (queue, requests) = mpsc::channel(limits.max_queued_events);
         let (end, ended) = oneshot::channel();
@@ -100,6 +106,7 @@ impl Ingest {
             repo,
             limits,
             metrics: Arc::clone(&metrics),
+            people,
             requests,
             last_requests: 1,
         };
@@ -157,6 +164,7 @@ struct Writing {
     repo: Arc<dyn Repo>,
     limits: Limits,
     metrics: Arc<Metrics>,
+    people: Arc<People>,
     requests: mpsc::Receiver<Request>,
     /// How many requests the last commit served.
     last_requests: usize,
@@ -233,6 +241,10 @@ impl Writing {
         let begun = Instant::now();
         let batch = Batch::from(events);
         let result = store(&*self.repo, batch.clone()).await;
+        // Also after a failure: it may have been stored all the same.
+        let facts = batch.iter().filter_map(|event| event.fact.as_ref());
+        let marks = facts.flat_map(|fact| self.people.marks(fact));
+        self.people.changed(marks);
         let mut outcomes = match result {
             Ok(outcomes) => {
                 self.metrics.committed(count, begun.elapsed());

@@ -17,6 +17,7 @@
 
 mod auth;
 mod body;
+mod cache;
 pub mod cards;
 pub mod config;
 pub mod cursor;

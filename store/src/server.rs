@@ -19,6 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::require_bearer;
+use crate::cache::People;
 use crate::config::{Config, Limits};
 use crate::error::Error;
 use crate::ingest::{Ingest, Writer};
@@ -35,8 +36,11 @@ pub struct AppState {
     pub(crate) repo: Arc<dyn Repo>,
     pub(crate) ingest: Ingest,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) people: Arc<People>,
     pub(crate) limits: Limits,
     pub(crate) bearer_token: Option<Arc<str>>,
+    /// Accounts that keep nothing personal of who unfollows them.
+    pub(crate) erase_on_unfollow: Arc<[String]>,
 }
 
 impl AppState {
@@ -48,13 +52,24 @@ impl AppState {
         bearer_token: Option<String>,
     ) -> (Self, Writer) {
         let metrics = Arc::new(Metrics::default());
-        let (ingest, writer) = Ingest::start(Arc::clone(&repo), limits, Arc::clone(&metrics));
+        let people = Arc::new(People::new(
+            limits.cached_people,
+            Duration::from_millis(limits.cached_people_ms),
+        ));
+        let (ingest, writer) = Ingest::start(
+            Arc::clone(&repo),
+            limits,
+            Arc::clone(&metrics),
+            Arc::clone(&people),
+        );
         let state = Self {
             repo,
             ingest,
             metrics,
+            people,
             limits,
             bearer_token: bearer_token.map(Into::into),
+            erase_on_unfollow: Arc::new([]),
         };
         (state, writer)
     }
@@ -66,9 +81,12 @@ pub(crate) fn routes(state: Option<&AppState>) -> OpenApiRouter<AppState> {
     let mut api = OpenApiRouter::new()
         .routes(routes!(events::list, events::ingest))
         .routes(routes!(accounts::list))
+        .routes(routes!(accounts::daily_follows))
         .routes(routes!(users::list))
         .routes(routes!(users::show))
-        .routes(routes!(people::show))
+        .routes(routes!(people::show, people::erase))
+        .routes(routes!(people::decide))
+        .routes(routes!(people::extend))
         .routes(routes!(cards::list))
         .routes(routes!(cards::show))
         .routes(routes!(messages::list))
@@ -108,6 +126,9 @@ async fn count(State(state): State<AppState>, request: Request, next: Next) -> R
         Method::GET => "GET",
         Method::POST => "POST",
         Method::HEAD => "HEAD",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
         _ => "other",
     };
     let route = request.extensions().get::<MatchedPath>();
@@ -136,7 +157,9 @@ impl Store {
         config.limits.check()?;
         let token = config.bearer_token()?;
         let repo = repo::open(&config.database, config.limits.settings()).await?;
-        Ok(Self::new(repo, config.limits, token))
+        let mut store = Self::new(repo, config.limits, token);
+        store.state.erase_on_unfollow = config.erase_on_unfollow.clone().into();
+        Ok(store)
     }
 
     /// A store on a database that is open already.

@@ -69,6 +69,11 @@ pub enum Change {
     },
     /// They unfollowed.
     Unfollow,
+    /// What is personal of them is not to be kept any more.
+    Erase {
+        /// Because they unfollowed; else because somebody demanded it.
+        unfollowed: bool,
+    },
     /// Their profile, as WeChat's API returned it.
     Profile(Box<WechatUser>),
     /// They logged in.
@@ -80,6 +85,18 @@ pub enum Change {
     },
     /// They gave their phone number.
     Phone(Box<Phone>),
+}
+
+impl Fact {
+    /// Turns an unfollow of one of these accounts into an erasure.
+    pub(crate) fn erase_on_unfollow(&mut self, accounts: &[String]) {
+        if let Some(sighting) = &mut self.sighting
+            && sighting.change == Change::Unfollow
+            && accounts.contains(&self.account)
+        {
+            sighting.change = Change::Erase { unfollowed: true };
+        }
+    }
 }
 
 /// A phone number.

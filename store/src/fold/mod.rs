@@ -44,6 +44,13 @@ impl Person {
                 self.evidence.unfollow(at);
                 self.unfollowed_times += 1;
             }
+            Change::Erase { unfollowed } => {
+                if *unfollowed {
+                    self.evidence.unfollow(at);
+                    self.unfollowed_times += 1;
+                }
+                self.profile.erase(at);
+            }
             Change::Profile(told) => self.profile.learn(at, told),
         }
     }

@@ -11,6 +11,9 @@
 //! | `subscribe_time` `subscribe_scene` `qr_scene` `qr_scene_str`       | go together: one arrival |
 //!
 //! A profile with `subscribe` 0 counts for `subscribe` and `unionid` only.
+//!
+//! What was erased at some time stays erased: a profile of before that counts, whenever it arrives, for `subscribe`, how they
+//! came, and `unionid` only, without which nobody would know whether they follow and who they are.
 
 use std::collections::BTreeMap;
 
@@ -33,6 +36,9 @@ pub struct Profile {
 pub struct Clocks {
     /// The newest profile; the clock of every field that is not listed in `older`.
     newest: Option<Clock>,
+    /// When what is personal was erased last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    erased: Option<Clock>,
     /// The fields the newest profile did not carry.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     older: BTreeMap<String, Clock>,
@@ -58,7 +64,10 @@ const SUBSCRIBE: &str = "subscribe";
 impl Profile {
     /// Takes in what one profile said at `at`.
     pub fn learn(&mut self, at: Clock, told: &WechatUser) {
-        let told = meaningful(told);
+        let mut told = meaningful(told);
+        if self.clocks.erased.is_some_and(|erased| at < erased) {
+            told = impersonal(told);
+        }
         let now = &mut self.fields;
         let mut clocks: BTreeMap<&'static str, Clock> = BTreeMap::new();
 
@@ -98,12 +107,30 @@ impl Profile {
         let newest = self.clocks.newest.max(Some(at));
         self.clocks = Clocks {
             newest,
+            erased: self.clocks.erased,
             older: clocks
                 .into_iter()
                 .filter(|(_, clock)| Some(*clock) != newest)
                 .map(|(field, clock)| (field.to_owned(), clock))
                 .collect(),
         };
+    }
+
+    /// Forgets what is personal and was told before `at`.
+    pub fn erase(&mut self, at: Clock) {
+        if self.clocks.erased.is_some_and(|erased| at <= erased) {
+            return;
+        }
+        self.clocks.erased = Some(at);
+        macro_rules! erase {
+            ($($field:ident)*) => {$(
+                if self.clocks.of(stringify!($field)).is_none_or(|known| known < at) {
+                    self.fields.$field = None;
+                    self.clocks.older.remove(stringify!($field));
+                }
+            )*};
+        }
+        erase!(nickname sex language city province country headimgurl remark groupid tagid_list);
     }
 
     /// Whether the newest profile that told says they follow, and when it said so.
@@ -123,6 +150,23 @@ impl Profile {
             .filter(|scene| !scene.is_empty());
         let number = self.fields.qr_scene.filter(|scene| *scene != 0);
         text.or_else(|| number.map(|scene| scene.to_string()))
+    }
+}
+
+/// The profile without what is personal.
+fn impersonal(told: WechatUser) -> WechatUser {
+    WechatUser {
+        nickname: None,
+        sex: None,
+        language: None,
+        city: None,
+        province: None,
+        country: None,
+        headimgurl: None,
+        remark: None,
+        groupid: None,
+        tagid_list: None,
+        ..told
     }
 }
 
@@ -183,6 +227,54 @@ mod tests {
         assert_eq!(profile.fields.nickname.as_deref(), Some("鱼🐟"));
         assert_eq!(profile.fields.sex, Some(2));
         assert_eq!(profile.fields.remark.as_deref(), Some(""));
+    }
+
+    #[test]
+    fn what_was_erased_stays_erased_in_whatever_order_it_was_told() {
+        enum Told {
+            Profile(WechatUser),
+            Erased,
+        }
+        let named = |name: &str, remark: Option<&str>| {
+            Told::Profile(WechatUser {
+                subscribe: Some(1),
+                subscribe_time: Some(5),
+                nickname: Some(name.to_owned()),
+                remark: remark.map(str::to_owned),
+                unionid: Some("u".to_owned()),
+                ..WechatUser::default()
+            })
+        };
+        let facts = [
+            (at(10), named("old", Some("regular"))),
+            (at(20), Told::Erased),
+            (at(15), named("older", None)),
+            (at(12), Told::Erased),
+            (at(30), named("new", None)),
+        ];
+        let mut ends = std::collections::BTreeSet::new();
+        // Every order of five: the number names it, digit by digit.
+        for number in 0..120 {
+            let mut left: Vec<usize> = (0..facts.len()).collect();
+            let mut profile = Profile::default();
+            let mut number = number;
+            while !left.is_empty() {
+                let (clock, told) = &facts[left.remove(number % left.len())];
+                number /= left.len() + 1;
+                match told {
+                    Told::Profile(told) => profile.learn(*clock, told),
+                    Told::Erased => profile.erase(*clock),
+                }
+            }
+            assert_eq!(profile.fields.nickname.as_deref(), Some("new"));
+            assert_eq!(
+                profile.fields.remark, None,
+                "it was told before the erasure only"
+            );
+            assert_eq!(profile.fields.unionid.as_deref(), Some("u"));
+            ends.insert(format!("{profile:?}"));
+        }
+        assert_eq!(ends.len(), 1, "{ends:#?}");
     }
 
     #[test]

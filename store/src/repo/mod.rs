@@ -6,6 +6,7 @@
 //! Both number a statement's parameters `$1 …`, and hold integers as `i64` and everything else as text.
 
 mod cards;
+pub mod care;
 mod migrate;
 mod people;
 mod person;

@@ -1,6 +1,6 @@
 //! `/v1/events`: the one door in, and the log behind it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 use weir_store_api::read::{Page, StoredEvent};
 use weir_store_api::{BatchAnswer, EventResult, EventStatus};
 
-use super::{Parameters, slice};
+use super::{Parameters, now_ms, slice};
 use crate::body::{self, Shape};
 use crate::cursor::Order;
 use crate::error::Error;
@@ -127,15 +127,15 @@ fn read(
     shape: Shape,
 ) -> Result<(Vec<EventResult>, Vec<NewEvent>), Error> {
     let raw = body::split(body, shape, state.limits.max_batch_events)?;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+    let now_ms = now_ms();
     let mut results = Vec::with_capacity(raw.len());
     let mut events = Vec::with_capacity(raw.len());
     for raw in raw {
         match event::read(raw, state.limits.max_event_bytes, now_ms) {
-            Ok(event) => {
+            Ok(mut event) => {
+                if let Some(fact) = &mut event.fact {
+                    fact.erase_on_unfollow(&state.erase_on_unfollow);
+                }
                 if event.is_unread() {
                     state.metrics.unread();
                 }

@@ -13,6 +13,7 @@ pub(crate) mod replies;
 pub(crate) mod users;
 
 use std::ops::Range;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
@@ -41,6 +42,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> 
             Err(rejection) => Err(Error::BadParameter(rejection.body_text())),
         }
     }
+}
+
+/// The store's clock, Unix milliseconds.
+fn now_ms() -> i64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Which part of a listing the parameters `cursor` and `limit` ask for.

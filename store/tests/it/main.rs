@@ -4,6 +4,7 @@
 mod world;
 
 mod cards;
+mod care;
 mod concurrency;
 mod crash;
 mod crash_ledger;

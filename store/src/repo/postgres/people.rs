@@ -2,7 +2,7 @@
 
 use tokio_postgres::Transaction;
 
-use super::super::people::Ties;
+use super::super::people::{ERASE, Ties};
 use super::super::person::json;
 use super::Failure;
 use super::statements::Statements;
@@ -28,6 +28,13 @@ pub(super) async fn write(
         transaction
             .execute(&statements.save_phones, &[&json(&phones)])
             .await?;
+    }
+    for (user_key, second) in ties.erased() {
+        for statement in ERASE {
+            transaction
+                .execute(statement, &[&user_key, &second])
+                .await?;
+        }
     }
     Ok(())
 }

@@ -72,6 +72,8 @@ statements! {
     insert_messages: "INSERT INTO messages (seq, account_key, user_key, kind, sent_at, received_ms, msg_id, text) \
         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], \
                              $7::text[], $8::text[])",
+    insert_follow_news: "INSERT INTO follow_news (seq, account_key, at, change) \
+        SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])",
     add_work: "INSERT INTO work (source_key, push, account_key, openid, claimed_at_ms, claimant, held_at_ms, lease_ms, \
             done_at_ms, app, reply, create_time, failed, handed, sender, ended_at_ms, reason, errcode, state) \
         SELECT source_key, push, account_key, openid, claimed_at_ms, claimant, held_at_ms, lease_ms, \

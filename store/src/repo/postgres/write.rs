@@ -141,6 +141,7 @@ impl Writing {
         if !people.is_empty() {
             meet(&transaction, statements, &mut people).await?;
             insert_messages(&transaction, &statements.insert_messages, &people).await?;
+            insert_follow_news(&transaction, &statements.insert_follow_news, &created).await?;
             save(&transaction, statements, &people).await?;
         }
         let taken = seqs.into_iter().map(|seq| match seq {
@@ -306,6 +307,7 @@ fn gather<'a>(created: &[(i64, i64, &'a Fact)]) -> People<'a> {
             Change::Message(message) => someone.messages.push((*seq, fact, message)),
             Change::Follow { .. }
             | Change::Unfollow
+            | Change::Erase { .. }
             | Change::Profile(_)
             | Change::Login { .. }
             | Change::Phone(_) => someone.news.push(fact),
@@ -397,6 +399,31 @@ async fn insert_messages(
             ],
         )
         .await?;
+    Ok(())
+}
+
+async fn insert_follow_news(
+    transaction: &Transaction<'_>,
+    statement: &Statement,
+    created: &[(i64, i64, &Fact)],
+) -> Result<(), Failure> {
+    let (mut seqs, mut accounts, mut seconds, mut changes) = (vec![], vec![], vec![], vec![]);
+    for (seq, account_key, fact) in created {
+        let change = match fact.sighting.as_ref().map(|sighting| &sighting.change) {
+            Some(Change::Follow { .. }) => 1_i64,
+            Some(Change::Unfollow | Change::Erase { unfollowed: true }) => 0,
+            _ => continue,
+        };
+        seqs.push(*seq);
+        accounts.push(*account_key);
+        seconds.push(fact.at.second());
+        changes.push(change);
+    }
+    if !seqs.is_empty() {
+        transaction
+            .execute(statement, &[&seqs, &accounts, &seconds, &changes])
+            .await?;
+    }
     Ok(())
 }
 

@@ -9,6 +9,7 @@ mod cards;
 mod credits;
 mod deliveries;
 mod events;
+mod follows;
 mod messages;
 mod people;
 mod replies;
@@ -24,6 +25,7 @@ pub use cards::{CardFilter, Found as FoundCard, card, cards};
 pub use credits::{CreditFilter, credits};
 pub use deliveries::{DeliveryFilter, deliveries};
 pub use events::{EventFilter, events};
+pub use follows::daily_follows;
 pub use messages::{MessageFilter, messages};
 pub use people::person;
 pub use replies::{ReplyFilter, replies};
@@ -104,7 +106,7 @@ impl ByTime {
 const ACCOUNTS: &str = "SELECT account_key, name FROM accounts";
 
 /// The accounts' keys and names: of the one that is asked for, or of all.
-async fn account_names(
+pub(crate) async fn account_names(
     repo: &dyn Repo,
     wanted: Option<&str>,
 ) -> Result<Vec<(i64, String)>, RepoError> {
@@ -156,7 +158,7 @@ fn seconds(unix: i64) -> String {
 }
 
 /// RFC 3339 of Unix milliseconds. What no calendar knows becomes the epoch.
-fn milliseconds(unix: i64) -> String {
+pub(super) fn milliseconds(unix: i64) -> String {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix) * 1_000_000)
         .ok()
         .and_then(|time| time.format(&Rfc3339).ok())
@@ -205,6 +207,7 @@ mod tests {
             deliveries::PLANS,
             credits::PLANS,
             cards::PLANS,
+            super::super::care::PLANS,
         ]
         .concat();
         for (statement, expected) in listings {

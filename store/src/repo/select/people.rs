@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use weir_store_api::read::{FollowState, Person, PersonIdentity, PersonMerge, User};
 
+use super::super::care;
 use super::users::{read, user_columns};
 use super::{Repo, RepoError, seconds};
 use crate::fold::Clock;
 use crate::people::{self, Identity, Logins};
+
+/// How long customer-service messages may be sent after a user's message, in seconds. Source: WeChat's page on them.
+const CUSTOMER_SERVICE_S: i64 = 48 * 3_600;
 
 /// Whoever is held together with an identity by unionids, each with every unionid of theirs: a row for each of those, one for
 /// who has none. UNION finds nobody twice, so it ends. CROSS JOIN is how SQLite is told to keep to the order of the tables.
@@ -17,7 +21,8 @@ const PERSON: &str = concat!(
         UNION \
         SELECT theirs.user_key FROM person p CROSS JOIN unions own CROSS JOIN unions theirs \
         WHERE own.user_key = p.user_key AND theirs.unionid = own.unionid) \
-     SELECT l.first_at, l.last_at, t.phone_number, n.unionid, n.at, n.at_ms, n.tie, ",
+     SELECT l.first_at, l.last_at, t.phone_number, \
+        (SELECT max(m.sent_at) FROM messages m WHERE m.user_key = u.user_key), n.unionid, n.at, n.at_ms, n.tie, ",
     user_columns!(),
     " FROM person p CROSS JOIN users u LEFT JOIN follows f ON f.user_key = u.user_key \
      LEFT JOIN logins l ON l.user_key = u.user_key LEFT JOIN phones t ON t.user_key = u.user_key LEFT JOIN unions n ON n.user_key = u.user_key \
@@ -31,10 +36,13 @@ const PERSON: &str = concat!(
 pub async fn person(repo: &dyn Repo, uid: i64) -> Result<Option<Person>, RepoError> {
     let mut identities: BTreeMap<i64, Identity> = BTreeMap::new();
     let mut users: BTreeMap<i64, User> = BTreeMap::new();
-    let mut phones: BTreeMap<i64, String> = BTreeMap::new();
+    let mut more: BTreeMap<i64, More> = BTreeMap::new();
     for mut row in repo.select(PERSON, vec![vec![uid.into()]]).await? {
         let (first, last) = (row.int()?, row.int()?);
-        let phone = row.text()?;
+        let told = More {
+            phone: row.text()?,
+            written_at: row.int()?,
+        };
         let unionid = (row.text()?, row.int()?, row.int()?, row.int()?);
         let found = read(&mut row)?;
         let identity = identities
@@ -52,29 +60,54 @@ pub async fn person(repo: &dyn Repo, uid: i64) -> Result<Option<Person>, RepoErr
         if let (Some(unionid), Some(at), Some(at_ms), Some(tie)) = unionid {
             identity.told(&unionid, Clock::from_parts(at, at_ms, tie));
         }
-        if let Some(phone) = phone {
-            phones.insert(found.user_key, phone);
-        }
+        more.insert(found.user_key, told);
         users.insert(found.user_key, found.user);
     }
-    let person = people::Person::of(identities.into_values().collect());
-    Ok(person.map(|person| told(&person, users, phones)))
+    let Some(person) = people::Person::of(identities.into_values().collect()) else {
+        return Ok(None);
+    };
+    let uids: Vec<i64> = person.identities().iter().map(|known| known.uid).collect();
+    let mut told = told(&person, users, more);
+    told.audit = care::audit(repo, &uids).await?;
+    told.extensions = care::fields(repo, &uids).await?;
+    Ok(Some(told))
+}
+
+/// What else is known of an identity.
+#[derive(Debug, Default)]
+struct More {
+    phone: Option<String>,
+    /// When it wrote its newest message, Unix seconds.
+    written_at: Option<i64>,
+}
+
+impl More {
+    /// Until when customer-service messages may be sent to it. Who unfollowed gets none, whatever they wrote.
+    fn customer_service_until(&self, user: &User) -> Option<String> {
+        let has_left =
+            (user.follow.as_ref()).is_some_and(|follow| follow.state == FollowState::Unfollowed);
+        let until = self.written_at?.saturating_add(CUSTOMER_SERVICE_S);
+        (!has_left).then(|| seconds(until))
+    }
 }
 
 /// The person as the API tells of them.
 fn told(
     person: &people::Person,
     mut users: BTreeMap<i64, User>,
-    mut phones: BTreeMap<i64, String>,
+    mut more: BTreeMap<i64, More>,
 ) -> Person {
     let known = person.identities().iter();
     let unionids: BTreeSet<&String> = known.flat_map(|known| known.unionids.keys()).collect();
     let identities = person.identities().iter().filter_map(|known| {
+        let user = users.remove(&known.uid)?;
+        let more = more.remove(&known.uid).unwrap_or_default();
         Some(PersonIdentity {
             uid: known.uid,
             logged_in_at: known.logins.map(|logins| seconds(logins.last)),
-            phone_number: phones.remove(&known.uid),
-            user: users.remove(&known.uid)?,
+            customer_service_until: more.customer_service_until(&user),
+            phone_number: more.phone,
+            user,
         })
     });
     let identities: Vec<_> = identities.collect();
@@ -93,6 +126,8 @@ fn told(
         unionids: unionids.into_iter().cloned().collect(),
         merges: merges.collect(),
         identities,
+        audit: None,
+        extensions: BTreeMap::new(),
     }
 }
 
@@ -119,6 +154,7 @@ mod tests {
             "SEARCH own USING PRIMARY KEY (user_key=?)",
             "SEARCH theirs USING COVERING INDEX unions_by_unionid (unionid=?)",
             "SEARCH u USING INTEGER PRIMARY KEY (rowid=?)",
+            "SEARCH m USING COVERING INDEX messages_by_user (user_key=?)",
         ] {
             assert!(
                 steps.iter().any(|step| step.starts_with(expected)),

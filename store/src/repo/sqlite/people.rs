@@ -2,7 +2,8 @@
 
 use rusqlite::Transaction;
 
-use super::super::people::Ties;
+use super::super::people::{ERASE, Ties};
+use super::sql;
 
 /// The earliest word on each unionid stays; of logins the first and the last; of phones the newest.
 pub(super) fn write(transaction: &Transaction<'_>, ties: &Ties<'_>) -> rusqlite::Result<()> {
@@ -44,6 +45,13 @@ pub(super) fn write(transaction: &Transaction<'_>, ties: &Ties<'_>) -> rusqlite:
                 row.at.at_ms,
                 row.at.tie,
             ))?;
+    }
+    for (user_key, second) in ties.erased() {
+        for statement in ERASE {
+            transaction
+                .prepare_cached(&sql(statement))?
+                .execute((user_key, second))?;
+        }
     }
     Ok(())
 }

@@ -237,8 +237,16 @@ fn project<'a>(
                 seq,
             )?;
         }
-        Change::Follow { .. }
-        | Change::Unfollow
+        Change::Follow { .. } | Change::Unfollow | Change::Erase { unfollowed: true } => {
+            let change = matches!(sighting.change, Change::Follow { .. });
+            transaction
+                .prepare_cached(
+                    "INSERT INTO follow_news (seq, account_key, at, change) VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute((seq, account_key, second, change))?;
+            someone.news.push(fact);
+        }
+        Change::Erase { unfollowed: false }
         | Change::Profile(_)
         | Change::Login { .. }
         | Change::Phone(_) => someone.news.push(fact),
