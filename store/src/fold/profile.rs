@@ -231,12 +231,9 @@ mod tests {
 
     #[test]
     fn what_was_erased_stays_erased_in_whatever_order_it_was_told() {
-        enum Told {
-            Profile(WechatUser),
-            Erased,
-        }
+        // None: an erasure.
         let named = |name: &str, remark: Option<&str>| {
-            Told::Profile(WechatUser {
+            Some(WechatUser {
                 subscribe: Some(1),
                 subscribe_time: Some(5),
                 nickname: Some(name.to_owned()),
@@ -247,9 +244,9 @@ mod tests {
         };
         let facts = [
             (at(10), named("old", Some("regular"))),
-            (at(20), Told::Erased),
+            (at(20), None),
             (at(15), named("older", None)),
-            (at(12), Told::Erased),
+            (at(12), None),
             (at(30), named("new", None)),
         ];
         let mut ends = std::collections::BTreeSet::new();
@@ -262,8 +259,8 @@ mod tests {
                 let (clock, told) = &facts[left.remove(number % left.len())];
                 number /= left.len() + 1;
                 match told {
-                    Told::Profile(told) => profile.learn(*clock, told),
-                    Told::Erased => profile.erase(*clock),
+                    Some(told) => profile.learn(*clock, told),
+                    None => profile.erase(*clock),
                 }
             }
             assert_eq!(profile.fields.nickname.as_deref(), Some("new"));
