@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 
 #[cfg(feature = "docs")]
 pub mod docs;
+pub mod jobs;
 pub mod read;
 
 /// Media type of a single event in structured mode. Source: CloudEvents JSON format 1.0.

@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::{Args, Parser};
+use weir_errands::door::{Address, Entrance, Unusable};
 
+use crate::jobs::{self, schedule::Timer};
 use crate::repo::Settings;
 
 /// Takes Weir's events, keeps them, and answers questions about accounts, users and messages.
@@ -43,9 +46,115 @@ pub struct Config {
     #[arg(long)]
     pub openapi: bool,
 
+    /// What it does through WeChat's API by itself.
+    #[command(flatten)]
+    pub errands: Errands,
+
     /// The bounds.
     #[command(flatten)]
     pub limits: Limits,
+}
+
+/// The API door, and what is done through it. The store is a client of the door like any other.
+#[derive(Debug, Clone, Args)]
+pub struct Errands {
+    /// The API door's URL; without it the store does nothing through WeChat's API.
+    #[arg(
+        long,
+        env = "WEIR_STORE_DOOR",
+        value_name = "URL",
+        requires = "door_key_env"
+    )]
+    pub door: Option<String>,
+
+    /// Name of the environment variable that holds the store's key at the door.
+    #[arg(long, env = "WEIR_STORE_DOOR_KEY_ENV", value_name = "NAME")]
+    pub door_key_env: Option<String>,
+
+    /// Trust the authorities in this PEM file alone when the door's URL is https, not the public ones.
+    #[arg(long, env = "WEIR_STORE_DOOR_CACERT", value_name = "FILE")]
+    pub door_cacert: Option<PathBuf>,
+
+    /// Bring an account's followers into the store by the clock: demo=24h, demo=90m or demo=03:30 (Beijing time).
+    #[arg(
+        long,
+        env = "WEIR_STORE_SYNC_EVERY",
+        value_name = "ACCOUNT=WHEN",
+        value_delimiter = ',',
+        requires = "door"
+    )]
+    pub sync_every: Vec<Timer>,
+
+    /// Calls to WeChat a second, for each job.
+    #[arg(long, env = "WEIR_STORE_DOOR_RATE", value_name = "N", default_value_t = 50.0, value_parser = rate)]
+    pub door_rate: f64,
+
+    /// Calls to WeChat under way at a time, for each job.
+    #[arg(long, env = "WEIR_STORE_DOOR_CONCURRENCY", value_name = "N", default_value_t = 4,
+        value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub door_concurrency: u32,
+
+    /// How long a store that does not answer keeps its jobs; then another goes on with them.
+    #[arg(long, env = "WEIR_STORE_JOB_LEASE_MS", default_value_t = 10_000,
+        value_parser = clap::value_parser!(u64).range(1_000..=600_000))]
+    pub job_lease_ms: u64,
+}
+
+impl Default for Errands {
+    fn default() -> Self {
+        Self {
+            door: None,
+            door_key_env: None,
+            door_cacert: None,
+            sync_every: Vec::new(),
+            door_rate: 50.0,
+            door_concurrency: 4,
+            job_lease_ms: 10_000,
+        }
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok();
+    let rate = rate.filter(|rate| rate.is_finite() && *rate > 0.0);
+    rate.ok_or_else(|| "it has to be a number above 0".to_owned())
+}
+
+impl Errands {
+    /// The way to the door, if there is one.
+    ///
+    /// # Errors
+    /// The door's URL, its key or its certificates are not usable.
+    pub fn open(&self) -> anyhow::Result<Option<jobs::Errands>> {
+        let Some(url) = &self.door else {
+            return Ok(None);
+        };
+        let name = self.door_key_env.as_deref();
+        let name = name.context("--door needs --door-key-env")?;
+        let key = std::env::var(name)
+            .with_context(|| format!("the door key's variable {name} cannot be read"))?;
+        ensure!(!key.is_empty(), "the door key's variable {name} is empty");
+        let entrance = Entrance::new(Address {
+            cacert: self.door_cacert.as_deref(),
+            connections: self.door_concurrency,
+            ..Address::new(url, &key)
+        });
+        let entrance = entrance.map_err(|unusable| {
+            let what = match unusable {
+                Unusable::Key => format!("what {name} holds cannot be a key"),
+                Unusable::Url(_) | Unusable::Connect(_) => "--door".to_owned(),
+                Unusable::Account | Unusable::Client(_) => "the way to the door".to_owned(),
+            };
+            anyhow::Error::new(unusable).context(what)
+        })?;
+        let settings = jobs::Settings {
+            timers: self.sync_every.clone(),
+            rate: self.door_rate,
+            concurrency: self.door_concurrency,
+            lease: Duration::from_millis(self.job_lease_ms),
+        };
+        Ok(Some(jobs::Errands::new(entrance, settings)))
+    }
 }
 
 impl fmt::Debug for Config {
@@ -55,6 +164,7 @@ impl fmt::Debug for Config {
             .debug_struct("Config")
             .field("listen", &self.listen)
             .field("bearer_token_env", &self.bearer_token_env)
+            .field("errands", &self.errands)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
@@ -70,6 +180,7 @@ impl Config {
             bearer_token_env: None,
             erase_on_unfollow: Vec::new(),
             openapi: false,
+            errands: Errands::default(),
             limits: Limits::default(),
         }
     }

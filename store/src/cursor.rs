@@ -44,6 +44,8 @@ pub enum Order {
     Cards,
     /// Events by their storage.
     Events,
+    /// Jobs by when they were asked for.
+    Jobs,
 }
 
 impl Order {
@@ -57,6 +59,7 @@ impl Order {
             Self::Credits => 'c',
             Self::Cards => 'k',
             Self::Events => 'e',
+            Self::Jobs => 'j',
         }
     }
 

@@ -36,6 +36,13 @@ pub enum Error {
     #[error("the request was not complete in time")]
     TooSlow,
 
+    /// A sync of the account is not over yet: this one.
+    #[error("sync {0} of this account is not over yet")]
+    AtWork(i64),
+    /// The store was started without a door.
+    #[error("the store was started without --door: it does nothing through WeChat's API")]
+    NoDoor,
+
     // The database, or too many senders at once.
     /// The queue has no room.
     #[error("too many events are waiting to be stored")]
@@ -103,6 +110,8 @@ impl Error {
                 "too-slow",
                 "The request took too long",
             ),
+            Self::AtWork(_) => (StatusCode::CONFLICT, "at-work", "Something is at work"),
+            Self::NoDoor => (StatusCode::CONFLICT, "no-door", "The store has no door"),
             Self::QueueFull => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "queue-full",

@@ -26,6 +26,7 @@ pub mod event;
 pub mod fact;
 pub mod fold;
 pub mod ingest;
+pub mod jobs;
 pub mod ledger;
 mod lenient;
 pub mod metrics;

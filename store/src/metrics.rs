@@ -8,6 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use weir_store_api::jobs::SyncProgress;
 use weir_store_api::{SendApi, SendOutcome, WorkState};
 
 /// Media type of [`Metrics::render`]. Source: OpenMetrics 1.0.
@@ -24,6 +25,12 @@ struct ResultLabel {
 struct SendLabel {
     api: &'static str,
     outcome: &'static str,
+}
+
+/// An account, as the gateway's configuration names it. Who asks for its sync bears the store's token.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AccountLabel {
+    account: String,
 }
 
 /// A request, as far as it is counted.
@@ -61,6 +68,11 @@ pub struct Metrics {
     commit_events: Histogram,
     commit_seconds: Histogram,
     queue_events: Gauge,
+    jobs: Family<ResultLabel, Counter>,
+    sync_running: Family<AccountLabel, Gauge>,
+    sync_followers: Family<AccountLabel, Gauge>,
+    sync_stored: Family<AccountLabel, Gauge>,
+    sync_completed: Family<AccountLabel, Gauge>,
     requests: Family<RequestLabel, Counter>,
     request_seconds: Histogram,
 }
@@ -78,6 +90,11 @@ impl Default for Metrics {
             commit_events: Histogram::new(exponential_buckets(1.0, 2.0, 13)),
             commit_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 15)),
             queue_events: Gauge::default(),
+            jobs: Family::default(),
+            sync_running: Family::default(),
+            sync_followers: Family::default(),
+            sync_stored: Family::default(),
+            sync_completed: Family::default(),
             requests: Family::default(),
             request_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 15)),
         };
@@ -127,6 +144,31 @@ impl Default for Metrics {
             "queue_events",
             "Events waiting for their commit, those being committed included",
             metrics.queue_events.clone(),
+        );
+        registry.register(
+            "jobs",
+            "Runs of jobs of this store, by what came of them: done, failed, stopped or resting",
+            metrics.jobs.clone(),
+        );
+        registry.register(
+            "sync_running",
+            "1 while this store brings the account's followers in",
+            metrics.sync_running.clone(),
+        );
+        registry.register(
+            "sync_followers",
+            "Followers of the account, by WeChat's last word in a sync",
+            metrics.sync_followers.clone(),
+        );
+        registry.register(
+            "sync_stored",
+            "Followers whom the account's sync has stored so far",
+            metrics.sync_stored.clone(),
+        );
+        registry.register(
+            "sync_completed_timestamp_seconds",
+            "When the account's last complete sync ended",
+            metrics.sync_completed.clone(),
         );
         registry.register(
             "http_requests",
@@ -228,6 +270,36 @@ impl Metrics {
         self.request_seconds.observe(took.as_secs_f64());
     }
 
+    /// Counts a job's run by what came of it.
+    pub(crate) fn job(&self, result: &'static str) {
+        self.jobs.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// Notes whether a sync of the account is at work here.
+    pub(crate) fn sync_running(&self, account: &str, runs: bool) {
+        let label = account_label(account);
+        self.sync_running.get_or_create(&label).set(runs.into());
+    }
+
+    /// Notes how far the account's sync is.
+    pub(crate) fn sync_progress(&self, account: &str, progress: &SyncProgress) {
+        let label = account_label(account);
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.sync_followers
+            .get_or_create(&label)
+            .set(number(progress.followers));
+        self.sync_stored
+            .get_or_create(&label)
+            .set(number(progress.stored));
+    }
+
+    /// Notes when the account's last complete sync ended, Unix milliseconds.
+    pub(crate) fn synced(&self, account: &str, at_ms: i64) {
+        self.sync_completed
+            .get_or_create(&account_label(account))
+            .set(at_ms / 1000);
+    }
+
     /// All of it, as Prometheus reads it.
     ///
     /// # Errors
@@ -236,5 +308,11 @@ impl Metrics {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+fn account_label(account: &str) -> AccountLabel {
+    AccountLabel {
+        account: account.to_owned(),
     }
 }

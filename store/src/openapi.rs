@@ -39,6 +39,7 @@ use weir_store_api::read::{CONTENT_TYPE_PROBLEM, Problem};
         (name = "cards", description = "Member cards and coupons that people took."),
         (name = "messages", description = "What people sent, and what they were replied."),
         (name = "sends", description = "Active messages, and what users allow."),
+        (name = "jobs", description = "What the store does through WeChat's API by itself."),
         (name = "operation", description = "How the store is."),
     )
 )]
@@ -118,6 +119,8 @@ macro_rules! refusals {
 refusals! {
     /// There may be no such thing.
     NotFound: "404";
+    /// Something that is there stands against it.
+    Conflict: "409";
     /// There is a body, which may be too slow, too large, or of another kind.
     BodyRefused: "408", "413", "415";
 }

@@ -23,11 +23,13 @@ use crate::cache::People;
 use crate::config::{Config, Limits};
 use crate::error::Error;
 use crate::ingest::{Ingest, Writer};
+use crate::jobs::{Errands, Runner};
 use crate::metrics::Metrics;
 use crate::openapi;
 use crate::repo::{self, Repo};
 use crate::routes::{
-    accounts, cards, credits, deliveries, events, health, messages, metrics, people, replies, users,
+    accounts, cards, credits, deliveries, events, health, messages, metrics, people, replies,
+    syncs, users,
 };
 
 /// What every request can reach.
@@ -41,6 +43,7 @@ pub struct AppState {
     pub(crate) bearer_token: Option<Arc<str>>,
     /// Accounts that keep nothing personal of who unfollows them.
     pub(crate) erase_on_unfollow: Arc<[String]>,
+    pub(crate) errands: Option<Errands>,
 }
 
 impl AppState {
@@ -70,6 +73,7 @@ impl AppState {
             limits,
             bearer_token: bearer_token.map(Into::into),
             erase_on_unfollow: Arc::new([]),
+            errands: None,
         };
         (state, writer)
     }
@@ -93,6 +97,8 @@ pub(crate) fn routes(state: Option<&AppState>) -> OpenApiRouter<AppState> {
         .routes(routes!(replies::list))
         .routes(routes!(deliveries::list))
         .routes(routes!(credits::list))
+        .routes(routes!(syncs::list, syncs::ask))
+        .routes(routes!(syncs::show, syncs::stop))
         .routes(routes!(openapi::show));
     if let Some(state) = state {
         api = api.route_layer(from_fn_with_state(state.clone(), require_bearer));
@@ -156,9 +162,11 @@ impl Store {
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
         config.limits.check()?;
         let token = config.bearer_token()?;
+        let errands = config.errands.open()?;
         let repo = repo::open(&config.database, config.limits.settings()).await?;
         let mut store = Self::new(repo, config.limits, token);
         store.state.erase_on_unfollow = config.erase_on_unfollow.clone().into();
+        store.state.errands = errands;
         Ok(store)
     }
 
@@ -186,6 +194,8 @@ impl Store {
                 tracing::debug!(%error, "cannot set TCP_NODELAY");
             }
         });
+        let runner = self.state.errands.clone();
+        let runner = runner.map(|errands| Runner::start(self.state.clone(), errands));
         let server =
             axum::serve(listener, router(self.state)).with_graceful_shutdown(shutdown.clone());
         let served = tokio::select! {
@@ -195,6 +205,9 @@ impl Store {
                 Ok(())
             }
         };
+        if let Some(runner) = runner {
+            runner.finish().await;
+        }
         self.writer.finish().await;
         tracing::info!("everything taken is committed");
         Ok(served?)

@@ -7,13 +7,15 @@
 //! | `journal.rs` | how far a pass is, in a file |
 //! | `store.rs` | the store, by HTTP |
 //! | `report.rs` | what people and scripts see of it |
+//! | `watch.rs` | a sync that the store does itself |
 //!
-//! Out of scope: doing it at set times, tags' names.
+//! Out of scope: doing it at set times, which a store does; tags' names.
 
 mod args;
 mod journal;
 mod report;
 mod store;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +42,10 @@ const TICK: Duration = Duration::from_secs(1);
 /// # Errors
 /// It could not be tried: no door, no store, another run at work.
 pub async fn run(args: &SyncArgs) -> anyhow::Result<Outcome> {
-    let door = (args.door).open(&args.account, &args.connect, args.concurrency)?;
+    let Some(door) = args.door() else {
+        return watch::run(args).await;
+    };
+    let door = door.open(&args.account, &args.connect, args.concurrency)?;
     let store = HttpStore::of(args)?;
     let mut told = Told::new(&args.account);
     let progress = if args.openids.is_empty() {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
@@ -11,6 +11,7 @@ use weir_errands::calls::Ended;
 use weir_errands::door::{client, words};
 use weir_errands::pace::{Pace, Patience, Stop};
 use weir_errands::sync::{Followers, Store};
+use weir_store_api::jobs::{Sync, SyncRequest};
 use weir_store_api::read::{Account, Page, Problem, User};
 use weir_store_api::{BatchAnswer, CONTENT_TYPE_BATCH, EventStatus};
 
@@ -20,6 +21,8 @@ use crate::term::count;
 
 /// How long an answer may take: the store gives itself 30 s.
 const TIMEOUT: Duration = Duration::from_secs(40);
+/// The store's problem when a sync of the account is not over yet.
+const AT_WORK: &str = "urn:weir:store:at-work";
 /// People of one page of a listing. Source: the store's API.
 const PAGE: usize = 200;
 
@@ -39,7 +42,7 @@ impl HttpStore {
     pub(super) fn of(args: &SyncArgs) -> anyhow::Result<Self> {
         let mut token = None;
         if let Some(name) = &args.store_token_env {
-            let environment = Environment::read(&args.door.env)?;
+            let environment = Environment::read(&args.env)?;
             let Some(value) = environment.lookup(name).filter(|value| !value.is_empty()) else {
                 bail!("the environment variable {name} is not set: the store's bearer token");
             };
@@ -79,6 +82,40 @@ impl HttpStore {
         Ok(known.and_then(|account| account.appid))
     }
 
+    /// Asks the store to do it itself. `Err`: it does one of this account already.
+    ///
+    /// # Errors
+    /// It does not, or does not answer.
+    pub(super) async fn ask(&self, request: &SyncRequest) -> anyhow::Result<Result<Sync, ()>> {
+        let request = serde_json::to_string(request).expect("texts are JSON");
+        let post = self.client.post(self.url(&self.syncs(), &[]));
+        let post = post.header(CONTENT_TYPE, "application/json").body(request);
+        match self.answer(post).await {
+            Ok(sync) => Ok(Ok(sync)),
+            Err(trouble) if trouble.is_at_work => Ok(Err(())),
+            Err(Trouble { why, .. }) => bail!("{why}"),
+        }
+    }
+
+    /// The sync of the account that was asked for last.
+    pub(super) async fn last(&self) -> anyhow::Result<Option<Sync>> {
+        let asked = self
+            .answer(self.get(&self.syncs(), &[("limit", "1")]))
+            .await;
+        let syncs: Page<Sync> = asked.map_err(|trouble| anyhow!("{}", trouble.why))?;
+        Ok(syncs.items.into_iter().next())
+    }
+
+    /// How a sync is; what passes is waited for.
+    pub(super) async fn sync(&self, pace: &Pace, id: i64) -> Result<Sync, Ended> {
+        let path = format!("{}/{id}", self.syncs());
+        self.patiently(pace, || self.get(&path, &[])).await
+    }
+
+    fn syncs(&self) -> String {
+        format!("/v1/accounts/{}/syncs", self.account)
+    }
+
     async fn patiently<T: DeserializeOwned>(
         &self,
         pace: &Pace,
@@ -89,7 +126,7 @@ impl HttpStore {
             if pace.stopped().is_some() {
                 return Err(Ended);
             }
-            let Trouble { why, passes } = match self.answer(request()).await {
+            let Trouble { why, passes, .. } = match self.answer(request()).await {
                 Ok(answer) => {
                     self.answered.store(true, Ordering::Relaxed);
                     return Ok(answer);
@@ -108,15 +145,23 @@ impl HttpStore {
     }
 
     fn get(&self, path: &str, query: &[(&str, &str)]) -> RequestBuilder {
-        let url = reqwest::Url::parse_with_params(&format!("{}{path}", self.base), query);
-        self.client
-            .get(url.expect("the base is a URL, and so it is with a path"))
+        self.client.get(self.url(path, query))
+    }
+
+    fn url(&self, path: &str, query: &[(&str, &str)]) -> reqwest::Url {
+        let url = format!("{}{path}", self.base);
+        let url = match query {
+            [] => url.parse().ok(),
+            query => reqwest::Url::parse_with_params(&url, query).ok(),
+        };
+        url.expect("the base is a URL, and so it is with a path")
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Trouble> {
         let trouble = |why: String, passes| Trouble {
             why: format!("the store at {} {why}", self.base),
             passes,
+            is_at_work: false,
         };
         let request = match &self.token {
             Some(token) => request.header(AUTHORIZATION, token.clone()),
@@ -131,6 +176,7 @@ impl HttpStore {
             return read.map_err(|_| trouble("answers with something else".to_owned(), false));
         }
         let problem: Option<Problem> = serde_json::from_slice(&body).ok();
+        let kind = problem.as_ref().map(|problem| problem.kind.clone());
         let said = problem.map_or_else(String::new, |problem| {
             let detail = problem.detail.map(|detail| format!(": {detail}"));
             format!(" ({}{})", problem.title, detail.unwrap_or_default())
@@ -140,10 +186,12 @@ impl HttpStore {
                 status,
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
             );
-        Err(trouble(
-            format!("answers {}{said}", status.as_u16()),
-            passes,
-        ))
+        let why = format!("answers {}{said}", status.as_u16());
+        let kind = kind.filter(|_| status == StatusCode::CONFLICT);
+        Err(Trouble {
+            is_at_work: kind.is_some_and(|kind| kind == AT_WORK),
+            ..trouble(why, passes)
+        })
     }
 }
 
@@ -189,4 +237,6 @@ struct Trouble {
     why: String,
     /// Whether it may be otherwise in a while.
     passes: bool,
+    /// A sync of the account is not over yet.
+    is_at_work: bool,
 }

@@ -10,6 +10,7 @@ pub(crate) mod messages;
 pub(crate) mod metrics;
 pub(crate) mod people;
 pub(crate) mod replies;
+pub(crate) mod syncs;
 pub(crate) mod users;
 
 use std::ops::Range;

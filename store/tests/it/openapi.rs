@@ -66,12 +66,14 @@ fn questions() -> Vec<(Method, String)> {
                 .replace("{account}", ACCOUNT)
                 .replace("{openid}", "oA")
                 .replace("{uid}", "1")
+                .replace("{id}", "1")
                 .replace("{card_id}", "pA")
                 .replace("{code}", "1");
             let nobody = path
                 .replace("{account}", "other")
                 .replace("{openid}", "oStranger")
                 .replace("{uid}", "999")
+                .replace("{id}", "998")
                 .replace("{card_id}", "pB")
                 .replace("{code}", "2");
             let senseless = nobody

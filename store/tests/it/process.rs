@@ -18,7 +18,18 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it on a free port; returns once it says where it listens.
     pub(crate) async fn start(database: &Database) -> Self {
-        let mut child = command(database).spawn().unwrap();
+        Self::start_with(database, &[], &[]).await
+    }
+
+    /// The same with more arguments and variables.
+    pub(crate) async fn start_with(
+        database: &Database,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut command = command(database);
+        command.args(arguments).envs(variables.iter().copied());
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines
             .next_line()

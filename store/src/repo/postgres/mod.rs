@@ -72,7 +72,7 @@ impl Postgres {
         let milliseconds = settings.timeout.as_millis();
         let options = config.get_options().unwrap_or_default();
         config.options(format!(
-            "{options} -c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
+            "{options} -c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c synchronous_commit=on"
         ));
 
         let manager = Manager::from_config(

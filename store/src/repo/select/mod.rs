@@ -158,7 +158,7 @@ fn seconds(unix: i64) -> String {
 }
 
 /// RFC 3339 of Unix milliseconds. What no calendar knows becomes the epoch.
-pub(super) fn milliseconds(unix: i64) -> String {
+pub(crate) fn milliseconds(unix: i64) -> String {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix) * 1_000_000)
         .ok()
         .and_then(|time| time.format(&Rfc3339).ok())

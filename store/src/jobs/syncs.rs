@@ -1,0 +1,223 @@
+//! The work of a sync: where its progress is kept, and where its events go. The steps are `weir_errands::sync`'s.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use weir_errands::calls::Ended;
+use weir_errands::clock::now_ms;
+use weir_errands::pace::{Pace, Patience, Stop};
+use weir_errands::sync::{Followers, NotKept, Page, Pass, Progress, Store};
+
+use super::rows::{self, Lease};
+use crate::body::{self, Shape};
+use crate::event;
+use crate::ingest::{Outcome, Refusal};
+use crate::repo::{Repo, RepoError, Stored};
+use crate::server::AppState;
+
+/// Followers of one page.
+const PAGE: i64 = 10_000;
+
+/// How far a pass is, in the database.
+#[derive(Debug)]
+pub(super) struct Kept {
+    repo: Arc<dyn Repo>,
+    lease: Arc<Lease>,
+    run: String,
+    /// The number of the next page.
+    pages: AtomicI64,
+    /// Batches that are stored, and not noted yet.
+    stored: Mutex<Vec<i64>>,
+}
+
+impl Kept {
+    /// What is kept of a pass, and the pass.
+    pub(super) async fn read(
+        repo: Arc<dyn Repo>,
+        lease: Arc<Lease>,
+        run: String,
+    ) -> Result<(Self, Pass), RepoError> {
+        let mut pass = Pass::named(run.clone());
+        let pages = rows::pages(&*repo, &run).await?;
+        let count = i64::try_from(pages.len()).unwrap_or(i64::MAX);
+        for page in pages {
+            pass.page(Page {
+                total: page.total,
+                openids: page.openids,
+                next: page.next,
+            });
+        }
+        for batch in rows::batches(&*repo, &run).await? {
+            // Its page is kept before it is stored.
+            let _ = usize::try_from(batch).map(|batch| pass.stored(batch));
+        }
+        let kept = Self {
+            repo,
+            lease,
+            run,
+            pages: count.into(),
+            stored: Mutex::default(),
+        };
+        Ok((kept, pass))
+    }
+
+    /// Notes what was stored since the last time. What is not noted is asked for again after a crash.
+    pub(super) async fn note(&self) -> Result<(), RepoError> {
+        let batches = std::mem::take(&mut *self.waiting());
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let noted = rows::keep_batches(&*self.repo, &self.run, &batches).await;
+        if noted.is_err() {
+            self.waiting().extend(batches);
+        }
+        noted
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<i64>> {
+        self.stored.lock().expect("nobody panics while holding it")
+    }
+}
+
+fn not_kept(error: &RepoError) -> NotKept {
+    NotKept(error.to_string())
+}
+
+impl Progress for Kept {
+    async fn page(&self, page: &Page) -> Result<(), NotKept> {
+        let number = self.pages.fetch_add(1, Ordering::Relaxed);
+        let kept = self.lease.keep_page(&*self.repo, &self.run, number, page);
+        match kept.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(NotKept("another store has taken it over".to_owned())),
+            Err(error) => Err(not_kept(&error)),
+        }
+    }
+
+    fn stored(&self, batch: usize) -> Result<(), NotKept> {
+        self.waiting()
+            .push(i64::try_from(batch).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    /// That it is complete is the job's state.
+    async fn over(&self, _: i64) -> Result<(), NotKept> {
+        self.note().await.map_err(|error| not_kept(&error))
+    }
+}
+
+/// This store, as the place where events go.
+#[derive(Debug)]
+pub(super) struct Own {
+    state: AppState,
+    account: String,
+    /// Whether it has ever taken anything.
+    has_answered: AtomicBool,
+}
+
+impl Own {
+    pub(super) fn new(state: AppState, account: String) -> Self {
+        Self {
+            state,
+            account,
+            has_answered: false.into(),
+        }
+    }
+
+    /// Stores events, once.
+    async fn store(&self, body: &str) -> Result<(), Trouble> {
+        let max_events = self.state.limits.max_batch_events;
+        let useless = |why: &str| Trouble::Final(format!("the store refuses an event: {why}"));
+        let raw = body::split(body.as_bytes(), Shape::Many, max_events)
+            .map_err(|error| useless(&error.to_string()))?;
+        let mut events = Vec::with_capacity(raw.len());
+        for raw in raw {
+            let event = event::read(raw, self.state.limits.max_event_bytes, now_ms());
+            events.push(event.map_err(|rejection| useless(rejection.reason))?);
+        }
+        let stored = self.state.ingest.store(events, body.len()).await;
+        let outcomes = stored.map_err(|refusal| {
+            Trouble::Passes(match refusal {
+                Refusal::Full => "the store's queue is full".to_owned(),
+                Refusal::Ending => "the store ends".to_owned(),
+                Refusal::Failed => "the database is unavailable".to_owned(),
+            })
+        })?;
+        let count = |wanted: &Outcome| outcomes.iter().filter(|found| *found == wanted).count();
+        let metrics = &self.state.metrics;
+        metrics.events("created", count(&Outcome::Stored(Stored::Created.into())));
+        metrics.events(
+            "duplicate",
+            count(&Outcome::Stored(Stored::Duplicate.into())),
+        );
+        match count(&Outcome::Refused) {
+            0 => Ok(()),
+            refused => {
+                metrics.events("rejected", refused);
+                Err(useless("the database cannot hold it"))
+            }
+        }
+    }
+}
+
+/// Why events are not stored.
+enum Trouble {
+    /// It may be otherwise in a while.
+    Passes(String),
+    /// It will not.
+    Final(String),
+}
+
+impl Own {
+    /// Waits, as long as what is in the way may pass.
+    async fn wait(
+        &self,
+        pace: &Pace,
+        patience: &mut Patience,
+        trouble: Trouble,
+    ) -> Result<(), Ended> {
+        let why = match trouble {
+            Trouble::Final(why) => why,
+            Trouble::Passes(why) => {
+                match patience.connect(self.has_answered.load(Ordering::Relaxed)) {
+                    Some(wait) if pace.wait(wait).await => return Ok(()),
+                    Some(_) => return Err(Ended),
+                    None => why,
+                }
+            }
+        };
+        pace.stop(Stop::Useless { errcode: None, why });
+        Err(Ended)
+    }
+}
+
+impl Store for Own {
+    async fn put(&self, pace: &Pace, events: String) -> Result<(), Ended> {
+        let mut patience = Patience::default();
+        while let Err(trouble) = self.store(&events).await {
+            self.wait(pace, &mut patience, trouble).await?;
+        }
+        self.has_answered.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn following(&self, pace: &Pace, cursor: Option<&str>) -> Result<Followers, Ended> {
+        let after = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
+        let mut patience = Patience::default();
+        let found = loop {
+            match rows::followers(&*self.state.repo, &self.account, after, PAGE).await {
+                Ok(found) => break found,
+                Err(error) => {
+                    let trouble = Trouble::Passes(error.to_string());
+                    self.wait(pace, &mut patience, trouble).await?;
+                }
+            }
+        };
+        let is_full = i64::try_from(found.len()) == Ok(PAGE);
+        let last = found.last().filter(|_| is_full);
+        Ok(Followers {
+            next: last.map(|(place, _)| place.to_string()),
+            openids: found.into_iter().map(|(_, openid)| openid).collect(),
+        })
+    }
+}
