@@ -39,6 +39,9 @@ pub enum Error {
     /// A sync of the account is not over yet: this one.
     #[error("sync {0} of this account is not over yet")]
     AtWork(i64),
+    /// A campaign of this name has another message.
+    #[error("a campaign of this name has another message: give this one another name")]
+    OtherCampaign,
     /// The store was started without a door.
     #[error("the store was started without --door: it does nothing through WeChat's API")]
     NoDoor,
@@ -111,6 +114,11 @@ impl Error {
                 "The request took too long",
             ),
             Self::AtWork(_) => (StatusCode::CONFLICT, "at-work", "Something is at work"),
+            Self::OtherCampaign => (
+                StatusCode::CONFLICT,
+                "other-campaign",
+                "A campaign has this name",
+            ),
             Self::NoDoor => (StatusCode::CONFLICT, "no-door", "The store has no door"),
             Self::QueueFull => (
                 StatusCode::SERVICE_UNAVAILABLE,

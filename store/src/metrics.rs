@@ -27,6 +27,13 @@ struct SendLabel {
     outcome: &'static str,
 }
 
+/// A job's run: its kind is one that the store has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JobLabel {
+    kind: String,
+    result: &'static str,
+}
+
 /// An account, as the gateway's configuration names it. Who asks for its sync bears the store's token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AccountLabel {
@@ -68,7 +75,7 @@ pub struct Metrics {
     commit_events: Histogram,
     commit_seconds: Histogram,
     queue_events: Gauge,
-    jobs: Family<ResultLabel, Counter>,
+    jobs: Family<JobLabel, Counter>,
     sync_running: Family<AccountLabel, Gauge>,
     sync_followers: Family<AccountLabel, Gauge>,
     sync_stored: Family<AccountLabel, Gauge>,
@@ -147,7 +154,7 @@ impl Default for Metrics {
         );
         registry.register(
             "jobs",
-            "Runs of jobs of this store, by what came of them: done, failed, stopped or resting",
+            "Runs of jobs of this store, by kind and what came of them: done, failed, stopped, resting, or left to another",
             metrics.jobs.clone(),
         );
         registry.register(
@@ -271,8 +278,9 @@ impl Metrics {
     }
 
     /// Counts a job's run by what came of it.
-    pub(crate) fn job(&self, result: &'static str) {
-        self.jobs.get_or_create(&ResultLabel { result }).inc();
+    pub(crate) fn job(&self, kind: &str, result: &'static str) {
+        let kind = kind.to_owned();
+        self.jobs.get_or_create(&JobLabel { kind, result }).inc();
     }
 
     /// Notes whether a sync of the account is at work here.

@@ -28,8 +28,8 @@ use crate::metrics::Metrics;
 use crate::openapi;
 use crate::repo::{self, Repo};
 use crate::routes::{
-    accounts, cards, credits, deliveries, events, health, messages, metrics, people, replies,
-    syncs, users,
+    accounts, campaigns, cards, credits, deliveries, events, health, messages, metrics, people,
+    replies, syncs, users,
 };
 
 /// What every request can reach.
@@ -99,6 +99,10 @@ pub(crate) fn routes(state: Option<&AppState>) -> OpenApiRouter<AppState> {
         .routes(routes!(credits::list))
         .routes(routes!(syncs::list, syncs::ask))
         .routes(routes!(syncs::show, syncs::stop))
+        .routes(routes!(campaigns::list, campaigns::ask))
+        .routes(routes!(campaigns::show, campaigns::stop))
+        .routes(routes!(campaigns::resume))
+        .routes(routes!(campaigns::recipients))
         .routes(routes!(openapi::show));
     if let Some(state) = state {
         api = api.route_layer(from_fn_with_state(state.clone(), require_bearer));

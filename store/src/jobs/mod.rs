@@ -10,6 +10,7 @@
 //! | `rows.rs` | what is asked of the database |
 //! | `ending.rs` | what becomes of a job whose run is over |
 //! | `runner.rs` | who is at work, and until when |
+//! | `campaigns/` | one message to many: the requests, the rows, the work |
 //! | `syncs.rs` | the work of a sync: where its progress is kept and its events go |
 //!
 //! # Promises
@@ -17,6 +18,7 @@
 //! - A lease is measured by the database's clock. A store that cannot renew its own for as long as it lasts ends its work.
 //! - Nothing is tried again without end: a job rests a bounded number of times.
 
+pub mod campaigns;
 mod ending;
 mod rows;
 mod runner;
@@ -115,8 +117,8 @@ impl Errands {
 ///
 /// # Errors
 /// There is no such sync.
-pub(crate) async fn stop(repo: &dyn Repo, account: &str, id: i64) -> Result<Sync, Error> {
-    rows::stop(repo, account, id).await?;
+pub(crate) async fn stop_sync(repo: &dyn Repo, account: &str, id: i64) -> Result<Sync, Error> {
+    rows::stop(repo, rows::SYNC, account, id).await?;
     let sync = rows::sync(repo, account, id).await?;
     sync.ok_or(Error::NotFound("this account has no such sync"))
 }
@@ -135,17 +137,7 @@ impl Wanted {
         if !is_account(account) {
             return bad("an account's name has 1 to 32 of a-z, 0-9, _ and -");
         }
-        let is_long = |text: &Option<String>, most: usize| {
-            text.as_ref().is_some_and(|text| {
-                text.chars().count() > most || text.chars().any(char::is_control)
-            })
-        };
-        if is_long(&request.by, BY_CHARS) {
-            return bad("by: at most 128 characters, none of them a control character");
-        }
-        if is_long(&request.why, WHY_CHARS) {
-            return bad("why: at most 512 characters, none of them a control character");
-        }
+        check_words(&request.by, &request.why)?;
         if let Some(openids) = &request.openids {
             if openids.is_empty() {
                 return bad("openids: it is empty; leave it out to ask about all who follow");
@@ -175,6 +167,21 @@ impl Wanted {
             openids: request.openids.clone(),
         })
     }
+}
+
+/// Who asks and why, as the audit has it.
+fn check_words(by: &Option<String>, why: &Option<String>) -> Result<(), Error> {
+    for (name, text, most) in [("by", by, BY_CHARS), ("why", why, WHY_CHARS)] {
+        let wrong = text
+            .as_ref()
+            .is_some_and(|text| text.chars().count() > most || text.chars().any(char::is_control));
+        if wrong {
+            return Err(Error::BadParameter(format!(
+                "{name}: at most {most} characters, none of them a control character"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The appid that events of the account had.

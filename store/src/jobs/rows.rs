@@ -60,7 +60,7 @@ const STOP: &str = concat!(
     "state = CASE WHEN state = 'running' THEN state ELSE 'stopped' END, ",
     "ended_ms = CASE WHEN state = 'running' THEN NULL ELSE ",
     now!(),
-    " END WHERE job_key = $1 AND account = $2 AND kind = 'sync' AND ended_ms IS NULL RETURNING job_key"
+    " END WHERE job_key = $1 AND account = $2 AND kind = $3 AND ended_ms IS NULL RETURNING job_key"
 );
 
 const DUE: &str = "SELECT j.job_key, j.account, j.kind FROM jobs j, weir_clock c \
@@ -147,8 +147,10 @@ pub(super) struct Due {
 #[derive(Debug)]
 pub(super) struct Begun {
     pub(super) name: String,
-    pub(super) wanted: Wanted,
-    pub(super) counts: SyncProgress,
+    /// What is wanted, JSON.
+    pub(super) request: String,
+    /// How far it is, JSON.
+    pub(super) counts: String,
     pub(super) is_stopped: bool,
     pub(super) tries: i64,
 }
@@ -164,15 +166,15 @@ fn ms(time: Duration) -> Cell {
     Cell::Int(i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 2))
 }
 
-fn text(text: &str) -> Cell {
+pub(super) fn text(text: &str) -> Cell {
     Cell::Text(text.to_owned())
 }
 
-fn json(value: &impl serde::Serialize) -> Cell {
+pub(super) fn json(value: &impl serde::Serialize) -> Cell {
     Cell::Text(serde_json::to_string(value).expect("texts and numbers are JSON"))
 }
 
-fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, RepoError> {
+pub(super) fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, RepoError> {
     let read = serde_json::from_str(text);
     read.map_err(|_| RepoError::Unavailable("a job's row is not what was written".to_owned()))
 }
@@ -216,21 +218,39 @@ pub(super) async fn last_asked(
     Ok((row.some_int()?, row.int()?))
 }
 
-fn job(mut row: Row) -> Result<(i64, Sync), RepoError> {
+/// What all jobs show.
+pub(super) struct Shown<P> {
+    pub(super) account: String,
+    pub(super) state: JobState,
+    request: String,
+    pub(super) by: Option<String>,
+    pub(super) why: Option<String>,
+    pub(super) asked_at: String,
+    pub(super) begun_at: Option<String>,
+    pub(super) ended_at: Option<String>,
+    pub(super) due_at: Option<String>,
+    pub(super) errcode: Option<i64>,
+    pub(super) reason: Option<String>,
+    pub(super) progress: P,
+}
+
+/// Reads a job's columns; its number, and what is left of the row.
+pub(super) fn shown<P: serde::de::DeserializeOwned>(
+    mut row: Row,
+) -> Result<(i64, Shown<P>, Row), RepoError> {
     let (id, account, state) = (row.some_int()?, row.some_text()?, row.some_text()?);
     let known = JobState::ALL
         .into_iter()
         .find(|known| known.name() == state);
     let state = known.ok_or_else(|| RepoError::Unavailable("a job's state is none".to_owned()))?;
-    let wanted: Wanted = read(&row.some_text()?)?;
+    let request = row.some_text()?;
     let (by, why, asked_ms) = (row.text()?, row.text()?, row.some_int()?);
     let (begun_ms, ended_ms, due_ms) = (row.int()?, row.int()?, row.some_int()?);
     let (errcode, reason, counts) = (row.int()?, row.text()?, row.some_text()?);
-    let sync = Sync {
-        id,
+    let shown = Shown {
         account,
         state,
-        chosen: wanted.openids.map(|openids| openids.len() as u64),
+        request,
         by,
         why,
         asked_at: milliseconds(asked_ms),
@@ -240,6 +260,27 @@ fn job(mut row: Row) -> Result<(i64, Sync), RepoError> {
         errcode,
         reason,
         progress: read(&counts)?,
+    };
+    Ok((id, shown, row))
+}
+
+fn job(row: Row) -> Result<(i64, Sync), RepoError> {
+    let (id, shown, _) = shown::<SyncProgress>(row)?;
+    let wanted: Wanted = read(&shown.request)?;
+    let sync = Sync {
+        id,
+        account: shown.account,
+        state: shown.state,
+        chosen: wanted.openids.map(|openids| openids.len() as u64),
+        by: shown.by,
+        why: shown.why,
+        asked_at: shown.asked_at,
+        begun_at: shown.begun_at,
+        ended_at: shown.ended_at,
+        due_at: shown.due_at,
+        errcode: shown.errcode,
+        reason: shown.reason,
+        progress: shown.progress,
     };
     Ok((id, sync))
 }
@@ -281,8 +322,13 @@ pub async fn syncs(repo: &dyn Repo, account: &str, slice: Slice) -> Result<Page<
     })
 }
 
-pub(super) async fn stop(repo: &dyn Repo, account: &str, id: i64) -> Result<(), RepoError> {
-    let cells = vec![Cell::Int(id), text(account)];
+pub(super) async fn stop(
+    repo: &dyn Repo,
+    kind: &str,
+    account: &str,
+    id: i64,
+) -> Result<(), RepoError> {
+    let cells = vec![Cell::Int(id), text(account), text(kind)];
     repo.change(STOP, vec![cells]).await.map(drop)
 }
 
@@ -335,8 +381,8 @@ impl Lease {
         };
         Ok(Some(Begun {
             name: row.some_text()?,
-            wanted: read(&row.some_text()?)?,
-            counts: read(&row.some_text()?)?,
+            request: row.some_text()?,
+            counts: row.some_text()?,
             is_stopped: row.some_int()? == 1,
             tries: row.some_int()?,
         }))
@@ -347,9 +393,9 @@ impl Lease {
         &self,
         repo: &dyn Repo,
         id: i64,
-        counts: &SyncProgress,
+        counts: &str,
     ) -> Result<Option<bool>, RepoError> {
-        let cells = self.cells([Cell::Int(id), json(counts)]);
+        let cells = self.cells([Cell::Int(id), text(counts)]);
         let mut rows = repo.change(PROGRESS, vec![cells]).await?;
         let stop = rows.pop().map(|mut row| row.some_int()).transpose()?;
         Ok(stop.map(|stop| stop == 1))
@@ -361,14 +407,14 @@ impl Lease {
         id: i64,
         state: JobState,
         (errcode, why): (Option<i64>, Option<&str>),
-        counts: &SyncProgress,
+        counts: &str,
     ) -> Result<(), RepoError> {
         let cells = [
             Cell::Int(id),
             text(state.name()),
             errcode.into(),
             why.into(),
-            json(counts),
+            text(counts),
         ];
         repo.change(FINISH, vec![self.cells(cells)]).await.map(drop)
     }
@@ -381,7 +427,7 @@ impl Lease {
         id: i64,
         rest: Option<(i64, i64)>,
         (errcode, why): (Option<i64>, Option<&str>),
-        counts: &SyncProgress,
+        counts: &str,
     ) -> Result<(), RepoError> {
         let state = match rest {
             Some(_) => JobState::Resting,
@@ -393,7 +439,7 @@ impl Lease {
             text(state.name()),
             errcode.into(),
             why.into(),
-            json(counts),
+            text(counts),
             Cell::Int(until_ms),
             Cell::Int(tries),
         ];

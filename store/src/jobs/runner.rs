@@ -6,25 +6,21 @@
 //! # Bounds
 //! [`AT_ONCE`] jobs of this store at a time.
 
+use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
-use weir_errands::calls::{Calls, Ended};
 use weir_errands::clock::now_ms;
-use weir_errands::errcodes;
 use weir_errands::pace::{Pace, Stop};
-use weir_errands::sync::{Counts, Syncing};
-use weir_store_api::jobs::{JobState, SyncProgress, SyncRequest};
+use weir_store_api::jobs::{JobState, SyncRequest};
 
 use super::ending::{Ending, Over, ending};
 use super::rows::{self, Begun, Due, Lease};
-use super::syncs::{Kept, Own};
-use super::{Errands, Wanted};
-use crate::metrics::Metrics;
+use super::syncs::Work;
+use super::{Errands, Wanted, campaigns};
 use crate::repo::RepoError;
 use crate::server::AppState;
 
@@ -35,9 +31,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// Jobs of this store at a time.
 const AT_ONCE: usize = 4;
 /// How long to pause when WeChat says that there were too many calls in this minute.
-const MINUTE: Duration = Duration::from_secs(60);
-/// Users whom WeChat does not know who are named.
-const SHOWN: usize = 20;
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 /// What looks for jobs, to be told to end.
 #[derive(Debug)]
@@ -151,6 +145,21 @@ async fn take_up(
     Ok(())
 }
 
+/// A job at work, as far as who is at work sees it.
+pub(super) trait Run: Send + Sync {
+    /// When it may call, and why it ended.
+    fn pace(&self) -> &Pace;
+
+    /// Notes what has not been noted yet.
+    ///
+    /// # Errors
+    /// The database did not take it.
+    fn note(&self) -> impl Future<Output = Result<(), RepoError>> + Send;
+
+    /// How far it is, JSON.
+    fn counts(&self) -> String;
+}
+
 /// Does a job, as far as it goes now.
 async fn work(
     state: &AppState,
@@ -163,209 +172,178 @@ async fn work(
     let Some(begun) = lease.begin(repo, due.id).await? else {
         return lease.release(repo).await;
     };
-    if begun.is_stopped {
-        let why = (None, None);
-        lease
-            .finish(repo, due.id, JobState::Stopped, why, &begun.counts)
-            .await?;
-        return lease.release(repo).await;
-    }
-    let account = due.account.as_str();
-    tracing::info!(account, id = due.id, "a sync goes on");
-    let door = match errands.entrance.door(account) {
-        Ok(door) => door,
+    let (account, kind) = (due.account.as_str(), due.kind.as_str());
+    let job = Job {
+        state,
+        lease: &lease,
+        id: due.id,
+        kind,
+    };
+    let ending = match errands.entrance.door(account) {
+        _ if begun.is_stopped => (Ending::Stopped, begun.counts.clone(), begun.tries),
         Err(unusable) => {
             let why = unusable.to_string();
-            let why = (None, Some(why.as_str()));
-            lease
-                .finish(repo, due.id, JobState::Failed, why, &begun.counts)
-                .await?;
-            return lease.release(repo).await;
+            let failed = Ending::Failed { errcode: None, why };
+            (failed, begun.counts.clone(), begun.tries)
+        }
+        Ok(door) if kind == rows::SYNC => {
+            let run = Work::read(state, errands, lease.clone(), door, &due, &begun).await?;
+            state.metrics.sync_running(account, true);
+            let steps = run.steps();
+            let is_stopped = beside(&job, errands, &run, steps, ended).await;
+            state.metrics.sync_running(account, false);
+            let is_on = run.has_come_further();
+            let ending = over(run.pace().stopped(), is_stopped, is_on, &begun);
+            let ending = run.judge(ending);
+            if ending == Ending::Done && run.is_whole() {
+                state.metrics.synced(account, now_ms());
+                rows::forget(repo, &begun.name).await?;
+            }
+            (ending, run.counts(), if is_on { 0 } else { begun.tries })
+        }
+        Ok(door) => {
+            let told = (due.id, begun.name.as_str(), begun.request.as_str());
+            let repo = state.repo.clone();
+            match campaigns::Work::read(repo, &errands.settings, door, told).await? {
+                Err(why) => {
+                    let failed = Ending::Failed { errcode: None, why };
+                    (failed, begun.counts.clone(), begun.tries)
+                }
+                Ok(run) => {
+                    let steps = run.steps();
+                    let is_stopped = beside(&job, errands, &*run, steps, ended).await;
+                    run.close().await;
+                    let mut ending = over(run.pace().stopped(), is_stopped, false, &begun);
+                    // Somebody was added meanwhile.
+                    if run.is_more().await? && ending == Ending::Done {
+                        ending = Ending::Left;
+                    }
+                    (ending, run.counts(), begun.tries)
+                }
+            }
         }
     };
-    let run = begun.name.clone();
-    let (kept, mut pass) = Kept::read(state.repo.clone(), lease.clone(), run.clone()).await?;
-    let syncing = Arc::new(Syncing {
-        account: account.to_owned(),
-        appid: begun.wanted.appid.clone(),
-        run: run.clone(),
-        calls: Calls::new(door, MINUTE),
-        store: Own::new(state.clone(), account.to_owned()),
-        progress: kept,
-        pace: Pace::new(errands.settings.rate),
-        concurrency: errands.settings.concurrency,
-        counts: Counts::default(),
-    });
-    state.metrics.sync_running(account, true);
-    let watched = {
-        let mut steps = std::pin::pin!(async {
-            match &begun.wanted.openids {
-                None => syncing.pass(&mut pass).await,
-                Some(openids) => syncing.chosen(openids).await,
-            }
-        });
-        let mut beside = std::pin::pin!(beside(
-            state,
-            errands,
-            (&due, &begun),
-            &lease,
-            &syncing,
-            ended
-        ));
-        let is_stopped = tokio::select! {
-            // Why it ended, the pace knows.
-            Ok(()) | Err(Ended) = &mut steps => false,
-            is_stopped = &mut beside => {
-                let (Ok(()) | Err(Ended)) = steps.await;
-                is_stopped
-            }
-        };
-        is_stopped
-    };
-    let progress = told(&begun, &syncing);
-    state.metrics.sync_running(account, false);
-    state.metrics.sync_progress(account, &progress);
-    // What is not noted is asked for again: no more than that.
-    let _ = syncing.progress.note().await;
-    // Where something came of it, what is in the way now is another trouble.
-    let tries = if progress.stored > begun.counts.stored {
-        0
-    } else {
-        begun.tries
-    };
-    let ending = ending(Over {
-        stop: syncing.pace.stopped(),
-        is_stopped: watched,
-        tries,
-        now_ms: now_ms(),
-        chance: fastrand::f64(),
-    });
-    let ending = match ending {
-        Ending::Done if begun.wanted.openids.is_some() && progress.unknown_users > 0 => {
-            let why = format!(
-                "WeChat knows no such users: {} of those named",
-                progress.unknown_users
-            );
-            let errcode = Some(errcodes::INVALID_OPENID);
-            Ending::Failed { errcode, why }
-        }
-        ending => ending,
-    };
-    tracing::info!(account, id = due.id, ?ending, "a sync's run is over");
-    end(state, &due, &lease, &begun, (&progress, tries), ending).await?;
+    tracing::info!(account, kind, id = due.id, ending = ?ending.0, "a job's run is over");
+    job.end(ending).await?;
     lease.release(repo).await
 }
 
-/// Writes down what becomes of a job.
-async fn end(
-    state: &AppState,
-    due: &Due,
-    lease: &Lease,
-    begun: &Begun,
-    (progress, tries): (&SyncProgress, i64),
-    ending: Ending,
-) -> Result<(), RepoError> {
-    let repo = &*state.repo;
-    let metrics: &Metrics = &state.metrics;
-    let finish = async |over: JobState, why: (Option<i64>, Option<&str>)| {
-        metrics.job(over.name());
-        lease.finish(repo, due.id, over, why, progress).await
-    };
-    match ending {
-        Ending::Done => {
-            finish(JobState::Done, (None, None)).await?;
-            if begun.wanted.openids.is_none() {
-                metrics.synced(&due.account, now_ms());
-                rows::forget(repo, &begun.name).await?;
-            }
-            Ok(())
-        }
-        Ending::Stopped => finish(JobState::Stopped, (None, None)).await,
-        Ending::Failed { errcode, why } => finish(JobState::Failed, (errcode, Some(&why))).await,
-        Ending::Rest {
-            until_ms,
-            errcode,
-            why,
-        } => {
-            metrics.job("resting");
-            let why = (errcode, Some(why.as_str()));
-            let rest = Some((until_ms, tries + 1));
-            lease.rest(repo, due.id, rest, why, progress).await
-        }
-        Ending::Left => lease.rest(repo, due.id, None, (None, None), progress).await,
-        Ending::Lost => Ok(()),
-    }
+/// What becomes of a run that is over.
+fn over(stop: Option<Stop>, is_stopped: bool, is_on: bool, begun: &Begun) -> Ending {
+    ending(Over {
+        stop,
+        is_stopped,
+        // Where something came of it, what is in the way now is another trouble.
+        tries: if is_on { 0 } else { begun.tries },
+        now_ms: now_ms(),
+        chance: fastrand::f64(),
+    })
 }
 
-/// Renews the lease and tells how far it is, until the run is to end. Whether somebody wanted it to.
-async fn beside(
-    state: &AppState,
-    errands: &Errands,
-    (due, begun): (&Due, &Begun),
-    lease: &Lease,
-    syncing: &Syncing<Kept, Own>,
-    mut ended: watch::Receiver<bool>,
-) -> bool {
-    let repo = &*state.repo;
-    let time = errands.settings.lease;
-    let mut renewed = Instant::now();
-    loop {
-        let asked = Instant::now();
-        let told = async {
-            if !lease.renew(repo, time).await? {
-                return Ok(None);
-            }
-            syncing.progress.note().await?;
-            let progress = told(begun, syncing);
-            state.metrics.sync_progress(&due.account, &progress);
-            lease.progress(repo, due.id, &progress).await
+/// A job that this store has.
+struct Job<'a> {
+    state: &'a AppState,
+    lease: &'a Lease,
+    id: i64,
+    kind: &'a str,
+}
+
+impl Job<'_> {
+    /// Writes down what becomes of it.
+    async fn end(&self, (ending, counts, tries): (Ending, String, i64)) -> Result<(), RepoError> {
+        let (repo, lease) = (&*self.state.repo, self.lease);
+        let result = match &ending {
+            Ending::Done => "done",
+            Ending::Stopped => "stopped",
+            Ending::Failed { .. } => "failed",
+            Ending::Rest { .. } => "resting",
+            Ending::Left | Ending::Lost => "left",
         };
-        // What the database does not answer in time is no renewal.
-        match tokio::time::timeout(time / 4, told).await {
-            Ok(Ok(Some(false))) => renewed = asked,
-            Ok(Ok(Some(true))) => {
-                syncing.pace.stop(Stop::Interrupted);
-                return true;
+        self.state.metrics.job(self.kind, result);
+        let (state, why, rest) = match ending {
+            Ending::Done => (JobState::Done, (None, None), None),
+            Ending::Stopped => (JobState::Stopped, (None, None), None),
+            Ending::Failed { errcode, why } => (JobState::Failed, (errcode, Some(why)), None),
+            Ending::Rest {
+                until_ms,
+                errcode,
+                why,
+            } => {
+                let rest = Some((until_ms, tries + 1));
+                (JobState::Resting, (errcode, Some(why)), rest)
             }
-            Ok(Ok(None)) => {
-                let why = "another store has taken it over".to_owned();
-                syncing.pace.stop(Stop::NotKept(why));
+            Ending::Left => (JobState::Waiting, (None, None), None),
+            Ending::Lost => return Ok(()),
+        };
+        let why = (why.0, why.1.as_deref());
+        if state.is_over() {
+            lease.finish(repo, self.id, state, why, &counts).await
+        } else {
+            lease.rest(repo, self.id, rest, why, &counts).await
+        }
+    }
+
+    /// Renews the lease and tells how far it is, until the run is to end. Whether somebody wanted it to.
+    async fn keep(&self, time: Duration, run: &impl Run, mut ended: watch::Receiver<bool>) -> bool {
+        let (repo, lease) = (&*self.state.repo, self.lease);
+        let mut renewed = Instant::now();
+        loop {
+            let asked = Instant::now();
+            let told = async {
+                if !lease.renew(repo, time).await? {
+                    return Ok(None);
+                }
+                run.note().await?;
+                lease.progress(repo, self.id, &run.counts()).await
+            };
+            // What the database does not answer in time is no renewal.
+            match tokio::time::timeout(time / 4, told).await {
+                Ok(Ok(Some(false))) => renewed = asked,
+                Ok(Ok(Some(true))) => {
+                    run.pace().stop(Stop::Interrupted);
+                    return true;
+                }
+                Ok(Ok(None)) => {
+                    let why = "another store has taken it over".to_owned();
+                    run.pace().stop(Stop::NotKept(why));
+                    return false;
+                }
+                Ok(Err(_)) | Err(_) => {}
+            }
+            if renewed.elapsed() >= time / 2 {
+                let why = "the database does not let this store keep its lease".to_owned();
+                run.pace().stop(Stop::NotKept(why));
                 return false;
             }
-            Ok(Err(_)) | Err(_) => {}
-        }
-        if renewed.elapsed() >= time / 2 {
-            let why = "the database does not let this store keep its lease".to_owned();
-            syncing.pace.stop(Stop::NotKept(why));
-            return false;
-        }
-        tokio::select! {
-            _ = ended.wait_for(|ended| *ended) => {
-                syncing.pace.stop(Stop::Interrupted);
-                return false;
+            tokio::select! {
+                _ = ended.wait_for(|ended| *ended) => {
+                    run.pace().stop(Stop::Interrupted);
+                    return false;
+                }
+                () = tokio::time::sleep(TICK) => {}
             }
-            () = tokio::time::sleep(TICK) => {}
         }
     }
 }
 
-/// How far a job is, with what earlier runs did.
-fn told(begun: &Begun, syncing: &Syncing<Kept, Own>) -> SyncProgress {
-    let counts = &syncing.counts;
-    let unknown = counts
-        .unknown
-        .lock()
-        .expect("nobody panics while holding it");
-    let earlier = &begun.counts;
-    SyncProgress {
-        followers: counts.followers.load(Relaxed),
-        stored: counts.stored.load(Relaxed),
-        compared: counts.compared.load(Relaxed),
-        came_since: earlier.came_since + counts.came.load(Relaxed),
-        unfollowed: earlier.unfollowed + counts.left.load(Relaxed),
-        pages: earlier.pages + counts.pages.load(Relaxed),
-        calls: earlier.calls + syncing.calls.made(),
-        unknown: unknown.iter().take(SHOWN).cloned().collect(),
-        unknown_users: unknown.len() as u64,
-    }
+/// Does the steps of a run with its lease renewed beside them; whether somebody wanted it to end. What is not noted then is
+/// done again.
+async fn beside(
+    job: &Job<'_>,
+    errands: &Errands,
+    run: &impl Run,
+    steps: impl Future<Output = ()>,
+    ended: watch::Receiver<bool>,
+) -> bool {
+    let mut steps = std::pin::pin!(steps);
+    let mut kept = std::pin::pin!(job.keep(errands.settings.lease, run, ended));
+    let is_stopped = tokio::select! {
+        () = &mut steps => false,
+        is_stopped = &mut kept => {
+            steps.await;
+            is_stopped
+        }
+    };
+    let _ = run.note().await;
+    is_stopped
 }

@@ -1,14 +1,21 @@
 //! The work of a sync: where its progress is kept, and where its events go. The steps are `weir_errands::sync`'s.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use weir_errands::calls::Ended;
+use weir_errands::calls::{Calls, Ended};
 use weir_errands::clock::now_ms;
+use weir_errands::door::Door;
+use weir_errands::errcodes;
 use weir_errands::pace::{Pace, Patience, Stop};
-use weir_errands::sync::{Followers, NotKept, Page, Pass, Progress, Store};
+use weir_errands::sync::{Counts, Followers, NotKept, Page, Pass, Progress, Store, Syncing};
+use weir_store_api::jobs::SyncProgress;
 
-use super::rows::{self, Lease};
+use super::ending::Ending;
+use super::rows::{self, Begun, Due, Lease};
+use super::runner::{MINUTE, Run};
+use super::{Errands, Wanted};
 use crate::body::{self, Shape};
 use crate::event;
 use crate::ingest::{Outcome, Refusal};
@@ -17,6 +24,121 @@ use crate::server::AppState;
 
 /// Followers of one page.
 const PAGE: i64 = 10_000;
+/// Users whom WeChat does not know who are named.
+const SHOWN: usize = 20;
+
+/// A sync at work.
+pub(super) struct Work {
+    state: AppState,
+    wanted: Wanted,
+    /// What earlier runs of it did.
+    earlier: SyncProgress,
+    syncing: Arc<Syncing<Kept, Own>>,
+    pass: tokio::sync::Mutex<Pass>,
+}
+
+impl Work {
+    /// # Errors
+    /// The database did not answer.
+    pub(super) async fn read(
+        state: &AppState,
+        errands: &Errands,
+        lease: Arc<Lease>,
+        door: Door,
+        due: &Due,
+        begun: &Begun,
+    ) -> Result<Self, RepoError> {
+        let wanted: Wanted = rows::read(&begun.request)?;
+        let run = begun.name.clone();
+        let (progress, pass) = Kept::read(state.repo.clone(), lease, run.clone()).await?;
+        let syncing = Syncing {
+            account: due.account.clone(),
+            appid: wanted.appid.clone(),
+            run,
+            calls: Calls::new(door, MINUTE),
+            store: Own::new(state.clone(), due.account.clone()),
+            progress,
+            pace: Pace::new(errands.settings.rate),
+            concurrency: errands.settings.concurrency,
+            counts: Counts::default(),
+        };
+        Ok(Self {
+            state: state.clone(),
+            wanted,
+            earlier: rows::read(&begun.counts)?,
+            syncing: Arc::new(syncing),
+            pass: tokio::sync::Mutex::new(pass),
+        })
+    }
+
+    /// All of it, as far as it goes.
+    pub(super) async fn steps(&self) {
+        let ended = match &self.wanted.openids {
+            None => self.syncing.pass(&mut *self.pass.lock().await).await,
+            Some(openids) => self.syncing.chosen(openids).await,
+        };
+        // Why it ended, the pace knows.
+        let (Ok(()) | Err(Ended)) = ended;
+    }
+
+    /// Whether it is about all who follow.
+    pub(super) fn is_whole(&self) -> bool {
+        self.wanted.openids.is_none()
+    }
+
+    /// Whether more is stored than when the run began.
+    pub(super) fn has_come_further(&self) -> bool {
+        self.syncing.counts.stored.load(Relaxed) > self.earlier.stored
+    }
+
+    /// Users who are named and unknown are no success.
+    pub(super) fn judge(&self, ending: Ending) -> Ending {
+        let unknown = self.told().unknown_users;
+        if self.is_whole() || unknown == 0 || ending != Ending::Done {
+            return ending;
+        }
+        Ending::Failed {
+            errcode: Some(errcodes::INVALID_OPENID),
+            why: format!("WeChat knows no such users: {unknown} of those named"),
+        }
+    }
+
+    /// How far it is, with what earlier runs did.
+    fn told(&self) -> SyncProgress {
+        let (counts, earlier) = (&self.syncing.counts, &self.earlier);
+        let unknown = counts
+            .unknown
+            .lock()
+            .expect("nobody panics while holding it");
+        SyncProgress {
+            followers: counts.followers.load(Relaxed),
+            stored: counts.stored.load(Relaxed),
+            compared: counts.compared.load(Relaxed),
+            came_since: earlier.came_since + counts.came.load(Relaxed),
+            unfollowed: earlier.unfollowed + counts.left.load(Relaxed),
+            pages: earlier.pages + counts.pages.load(Relaxed),
+            calls: earlier.calls + self.syncing.calls.made(),
+            unknown: unknown.iter().take(SHOWN).cloned().collect(),
+            unknown_users: unknown.len() as u64,
+        }
+    }
+}
+
+impl Run for Work {
+    fn pace(&self) -> &Pace {
+        &self.syncing.pace
+    }
+
+    async fn note(&self) -> Result<(), RepoError> {
+        let metrics = &self.state.metrics;
+        metrics.sync_progress(&self.syncing.account, &self.told());
+        self.syncing.progress.note().await
+    }
+
+    fn counts(&self) -> String {
+        serde_json::to_string(&self.told()).expect("texts and numbers are JSON")
+    }
+}
 
 /// How far a pass is, in the database.
 #[derive(Debug)]
@@ -133,7 +255,11 @@ impl Own {
         let mut events = Vec::with_capacity(raw.len());
         for raw in raw {
             let event = event::read(raw, self.state.limits.max_event_bytes, now_ms());
-            events.push(event.map_err(|rejection| useless(rejection.reason))?);
+            let mut event = event.map_err(|rejection| useless(rejection.reason))?;
+            if let Some(fact) = &mut event.fact {
+                fact.erase_on_unfollow(&self.state.erase_on_unfollow);
+            }
+            events.push(event);
         }
         let stored = self.state.ingest.store(events, body.len()).await;
         let outcomes = stored.map_err(|refusal| {

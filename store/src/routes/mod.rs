@@ -1,6 +1,7 @@
 //! The routes, one file per resource, and what their listings have in common.
 
 pub(crate) mod accounts;
+pub(crate) mod campaigns;
 pub(crate) mod cards;
 pub(crate) mod credits;
 pub(crate) mod deliveries;

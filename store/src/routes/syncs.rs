@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::IntoResponse;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 use weir_store_api::jobs::{Sync, SyncRequest};
 use weir_store_api::read::Page;
@@ -27,7 +28,7 @@ use crate::server::AppState;
 #[into_params(parameter_in = Path)]
 pub(crate) struct AccountPath {
     /// The account's name in the gateway's configuration.
-    account: String,
+    pub(super) account: String,
 }
 
 /// Which.
@@ -40,9 +41,22 @@ pub(crate) struct SyncPath {
     id: i64,
 }
 
-fn within<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Error> {
+pub(super) fn within<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Error> {
     let Path(path) = path.map_err(|rejection| Error::BadParameter(rejection.body_text()))?;
     Ok(path)
+}
+
+/// Reads a body that is an object, or nothing: then it is the default.
+pub(super) fn object<T: DeserializeOwned + Default>(
+    body: &[u8],
+    words: &'static str,
+) -> Result<T, Error> {
+    match body.trim_ascii() {
+        [] => Ok(T::default()),
+        // A list of its fields would be taken too.
+        [b'{', ..] => serde_json::from_slice(body).map_err(|_| Error::BrokenBody(words)),
+        _ => Err(Error::BrokenBody(words)),
+    }
 }
 
 /// `POST /v1/accounts/{account}/syncs`: asks for one. 409 while another of the account is not over; `location` says which.
@@ -57,15 +71,10 @@ pub(crate) async fn ask(
     let AccountPath { account } = within(path)?;
     let patience = Duration::from_millis(state.limits.request_timeout_ms);
     let body = body::read(body, state.limits.max_body_bytes, patience).await?;
-    let request: SyncRequest = if body.trim_ascii().is_empty() {
-        SyncRequest::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|_| {
-            Error::BrokenBody(
-                "the body must be empty, or {\"openids\": [texts], \"appid\", \"by\", \"why\"}",
-            )
-        })?
-    };
+    let request: SyncRequest = object(
+        &body,
+        "the body must be empty, or {\"openids\": [texts], \"appid\", \"by\", \"why\"}",
+    )?;
     let errands = state.errands.as_ref().ok_or(Error::NoDoor)?;
     let sync = errands.ask(&*state.repo, &account, request).await?;
     let location = format!("/v1/accounts/{account}/syncs/{}", sync.id);
@@ -79,10 +88,10 @@ pub(crate) async fn ask(
 pub(crate) struct ListParameters {
     /// `next_cursor` of the page before.
     #[param(format = "cursor")]
-    cursor: Option<String>,
+    pub(super) cursor: Option<String>,
     /// 1 to 200; 50.
     #[param(minimum = 1, maximum = 200)]
-    limit: Option<usize>,
+    pub(super) limit: Option<usize>,
 }
 
 /// `GET /v1/accounts/{account}/syncs`: last asked for first. They are kept: who asked, why, when, and what came of it.
@@ -119,6 +128,6 @@ pub(crate) async fn stop(
     path: Result<Path<SyncPath>, PathRejection>,
 ) -> Result<impl IntoResponse, Error> {
     let SyncPath { account, id } = within(path)?;
-    let sync = jobs::stop(&*state.repo, &account, id).await?;
+    let sync = jobs::stop_sync(&*state.repo, &account, id).await?;
     Ok((StatusCode::ACCEPTED, Json(sync)))
 }

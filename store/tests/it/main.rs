@@ -3,6 +3,7 @@
 #[macro_use]
 mod world;
 
+mod campaigns;
 mod cards;
 mod care;
 mod concurrency;

@@ -67,6 +67,7 @@ fn questions() -> Vec<(Method, String)> {
                 .replace("{openid}", "oA")
                 .replace("{uid}", "1")
                 .replace("{id}", "1")
+                .replace("{name}", "spring")
                 .replace("{card_id}", "pA")
                 .replace("{code}", "1");
             let nobody = path
@@ -74,6 +75,7 @@ fn questions() -> Vec<(Method, String)> {
                 .replace("{openid}", "oStranger")
                 .replace("{uid}", "999")
                 .replace("{id}", "998")
+                .replace("{name}", "autumn")
                 .replace("{card_id}", "pB")
                 .replace("{code}", "2");
             let senseless = nobody

@@ -36,6 +36,8 @@ macro_rules! with_both_databases {
     };
 }
 
+pub(crate) use with_both_databases;
+
 with_both_databases! {
     a_sync_stores_every_follower_with_the_fewest_calls_and_is_in_the_audit,
     one_sync_of_an_account_at_a_time_and_one_that_was_ended_is_gone_on_with,
@@ -47,7 +49,7 @@ with_both_databases! {
 }
 
 /// A store that knows the door.
-async fn start(database: &Database, door: &Door, more: &[&str]) -> Process {
+pub(crate) async fn start(database: &Database, door: &Door, more: &[&str]) -> Process {
     let mut arguments = vec!["--door", &door.url, "--door-key-env", "DOOR_KEY"];
     arguments.extend(["--job-lease-ms", "2000"]);
     arguments.extend(more);
@@ -162,7 +164,7 @@ async fn a_sync_stores_every_follower_with_the_fewest_calls_and_is_in_the_audit(
         .unwrap();
     let metrics = metrics.text().await.unwrap();
     for line in [
-        "weir_store_jobs_total{result=\"done\"} 2",
+        "weir_store_jobs_total{kind=\"sync\",result=\"done\"} 2",
         "weir_store_sync_running{account=\"demo\"} 0",
         "weir_store_sync_completed_timestamp_seconds{account=\"demo\"} ",
     ] {

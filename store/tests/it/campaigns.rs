@@ -1,0 +1,246 @@
+//! Campaigns, by stores that are processes of their own: they contend, and are killed.
+
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use weir_store_api::jobs::{Campaign, JobState, Recipient};
+use weir_store_api::read::Page;
+
+use crate::door::Door;
+use crate::process::Process;
+use crate::syncs::{start, with_both_databases};
+use crate::world::{ACCOUNT, Database};
+
+with_both_databases! {
+    everybody_gets_the_message_once_however_often_it_is_asked_for,
+    what_cannot_be_sent_is_refused_in_words_before_anything_is_sent,
+    stores_that_are_killed_send_nobody_the_message_twice,
+    one_that_was_ended_goes_on_and_who_was_refused_is_tried_again_when_that_is_wanted,
+}
+
+async fn call(store: &Process, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
+    let url = format!("{}/v1/accounts/{ACCOUNT}/campaigns{path}", store.url);
+    let mut request = reqwest::Client::new().request(method, url);
+    if !body.is_null() {
+        request = request.json(body);
+    }
+    let response = request.send().await.unwrap();
+    let status = response.status();
+    (status, response.json().await.unwrap())
+}
+
+async fn ask(store: &Process, body: &Value) -> Campaign {
+    let (status, answer) = call(store, Method::POST, "", body).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    serde_json::from_value(answer).unwrap()
+}
+
+async fn when(store: &Process, is_so: impl Fn(&Campaign) -> bool) -> Campaign {
+    let begun = Instant::now();
+    loop {
+        let (status, answer) = call(store, Method::GET, "/spring", &Value::Null).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let campaign: Campaign = serde_json::from_value(answer).unwrap();
+        if is_so(&campaign) {
+            return campaign;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(600), "{campaign:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn done(store: &Process) -> Campaign {
+    when(store, |campaign| campaign.state == JobState::Done).await
+}
+
+async fn results(store: &Process) -> Vec<Recipient> {
+    let (mut all, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/spring/recipients?limit=150{cursor}");
+        let (status, page) = call(store, Method::GET, &path, &Value::Null).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        let page: Page<Recipient> = serde_json::from_value(page).unwrap();
+        all.extend(page.items);
+        let Some(next) = page.next_cursor else {
+            return all;
+        };
+        cursor = format!("&cursor={next}");
+    }
+}
+
+fn openid(number: usize) -> String {
+    format!("oF{number:07}")
+}
+
+fn campaign(recipients: usize) -> Value {
+    let recipients: Vec<_> = (0..recipients)
+        .map(|number| json!({"openid": openid(number), "name": format!("n{number}")}))
+        .collect();
+    json!({
+        "name": "spring", "rate": 1000, "by": "Li", "recipients": recipients,
+        "message": {"kind": "template", "template_id": "T1", "data": {"thing1": "{name}"}},
+    })
+}
+
+/// Everybody of the first so many got one, and nobody else any.
+fn got_one_each(door: &Door, recipients: usize) {
+    let got = door.world.recipients(ACCOUNT, "template").unwrap();
+    assert_eq!(got.len(), recipients);
+    for (openid, messages) in got {
+        assert_eq!(messages, 1, "{openid}");
+    }
+}
+
+async fn everybody_gets_the_message_once_however_often_it_is_asked_for(database: Database) {
+    let door = Door::start(400).await;
+    let store = start(&database, &door, &["--door-concurrency", "16"]).await;
+    let asked = ask(&store, &campaign(250)).await;
+    assert_eq!(
+        (asked.by.as_deref(), asked.progress.recipients),
+        (Some("Li"), 250)
+    );
+    let first = done(&store).await;
+    assert_eq!((first.progress.sent, first.progress.refused), (250, 0));
+    ask(&store, &campaign(250)).await;
+    done(&store).await;
+    got_one_each(&door, 250);
+    // More of them, as JSON lines.
+    let more = campaign(300);
+    let mut head = more.clone();
+    head.as_object_mut().unwrap().remove("recipients");
+    let rows = more["recipients"].as_array().unwrap().iter();
+    let lines: Vec<_> = std::iter::once(&head)
+        .chain(rows)
+        .map(Value::to_string)
+        .collect();
+    let url = format!("{}/v1/accounts/{ACCOUNT}/campaigns", store.url);
+    let request = reqwest::Client::new().post(url);
+    let request = request.header("content-type", "application/x-ndjson");
+    let response = request.body(lines.join("\n")).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+    when(&store, |campaign| {
+        campaign.state == JobState::Done && campaign.progress.sent == 300
+    })
+    .await;
+    got_one_each(&door, 300);
+    let results = results(&store).await;
+    assert_eq!(
+        (results.len(), results[0].openid.as_str()),
+        (300, "oF0000299")
+    );
+    for result in results {
+        assert_eq!(result.outcome.as_deref(), Some("sent"));
+        assert!(result.msgid.is_some() && result.errcode == Some(0));
+    }
+}
+
+async fn what_cannot_be_sent_is_refused_in_words_before_anything_is_sent(database: Database) {
+    let door = Door::start(10).await;
+    let store = start(&database, &door, &[]).await;
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut body = campaign(3);
+        change(&mut body);
+        body
+    };
+    for (body, words) in [
+        (with(&|body| body["name"] = json!("-x")), "name: 1 to 64"),
+        (with(&|body| body["rate"] = json!(0)), "rate: a number"),
+        (
+            with(&|body| body["message"]["kind"] = json!("fax")),
+            "message: unknown variant",
+        ),
+        (
+            with(&|body| body["message"]["page"] = json!("p")),
+            "message.page: ",
+        ),
+        (
+            with(&|body| body["recipients"][1]["openid"] = json!("o A")),
+            "recipients[1]: its openid",
+        ),
+        (
+            with(&|body| body["recipients"][2] = json!({"openid": "oA"})),
+            "recipients[2]: it has no \"name\"",
+        ),
+        (
+            with(&|body| body["recipient"] = json!([])),
+            "the body must be",
+        ),
+    ] {
+        let (status, problem) = call(&store, Method::POST, "", &body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(words), "{words}: {detail}");
+    }
+    let (status, _) = call(&store, Method::GET, "/spring", &Value::Null).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    ask(&store, &campaign(3)).await;
+    let other = with(&|body| body["message"]["data"]["thing1"] = json!("hello"));
+    let (status, problem) = call(&store, Method::POST, "", &other).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{problem}");
+    done(&store).await;
+    got_one_each(&door, 3);
+}
+
+async fn stores_that_are_killed_send_nobody_the_message_twice(database: Database) {
+    let door = Door::start(2_000).await;
+    let fast = &["--door-concurrency", "16"];
+    let mut stores = vec![
+        start(&database, &door, fast).await,
+        start(&database, &door, fast).await,
+    ];
+    ask(&stores[0], &campaign(1_500)).await;
+    for part in [400, 900] {
+        let come_so_far = || door.world.recipients(ACCOUNT, "template").unwrap().len() >= part;
+        while !come_so_far() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        for store in stores.drain(..) {
+            store.kill().await;
+        }
+        stores.push(start(&database, &door, fast).await);
+        stores.push(start(&database, &door, fast).await);
+    }
+    let campaign = done(&stores[1]).await;
+    // WeChat recognises those that were sent again.
+    assert_eq!(
+        (campaign.progress.sent, campaign.progress.unknown),
+        (1_500, 0)
+    );
+    got_one_each(&door, 1_500);
+}
+
+async fn one_that_was_ended_goes_on_and_who_was_refused_is_tried_again_when_that_is_wanted(
+    database: Database,
+) {
+    let door = Door::start(100).await;
+    let store = start(&database, &door, &[]).await;
+    let mut slow = campaign(120);
+    slow["rate"] = json!(20);
+    ask(&store, &slow).await;
+    when(&store, |campaign| campaign.progress.sent >= 5).await;
+    let (status, _) = call(&store, Method::DELETE, "/spring", &Value::Null).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let stopped = when(&store, |campaign| campaign.state == JobState::Stopped).await;
+    assert!(stopped.progress.sent < 100, "{stopped:?}");
+    ask(&store, &campaign(120)).await;
+    let ended = done(&store).await;
+    // Twenty are strangers.
+    assert_eq!((ended.progress.sent, ended.progress.refused), (100, 20));
+    let strangers = results(&store).await;
+    let refused = strangers
+        .iter()
+        .filter(|result| result.outcome.as_deref() == Some("refused"));
+    assert!(
+        refused
+            .clone()
+            .all(|result| result.errcode == Some(40003) && !result.retryable)
+    );
+    assert_eq!(refused.count(), 20);
+    door.world.follow_many(ACCOUNT, 120).unwrap();
+    let wanted = json!({"repeat_refused": true});
+    let (status, _) = call(&store, Method::POST, "/spring/resume", &wanted).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    when(&store, |campaign| campaign.progress.sent == 120).await;
+    got_one_each(&door, 120);
+}
