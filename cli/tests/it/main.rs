@@ -11,4 +11,5 @@ mod send;
 mod sync;
 mod trigger;
 mod validate;
+mod watch;
 mod weir;
