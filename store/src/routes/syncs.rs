@@ -52,7 +52,7 @@ pub(super) fn object<T: DeserializeOwned + Default>(
     words: &'static str,
 ) -> Result<T, Error> {
     match body.trim_ascii() {
-        [] => Ok(T::default()),
+        [] | b"null" => Ok(T::default()),
         // A list of its fields would be taken too.
         [b'{', ..] => serde_json::from_slice(body).map_err(|_| Error::BrokenBody(words)),
         _ => Err(Error::BrokenBody(words)),
