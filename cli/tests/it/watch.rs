@@ -123,7 +123,10 @@ fn one_that_rests_is_not_watched_until_midnight() {
         "the quota is used up",
         "goes on by itself at 2024-04-26T16:03:00Z",
     ]);
-    assert_eq!(store.kept.lock().unwrap().asked[0]["openids"], json!(["oA"]));
+    assert_eq!(
+        store.kept.lock().unwrap().asked[0]["openids"],
+        json!(["oA"])
+    );
 }
 
 #[test]
