@@ -9,7 +9,7 @@ use weir_store_api::read::Page;
 
 use crate::door::Door;
 use crate::process::Process;
-use crate::syncs::{start, with_both_databases};
+use crate::syncs::{LEASE, start, with_both_databases};
 use crate::world::{ACCOUNT, Database};
 
 with_both_databases! {
@@ -184,7 +184,7 @@ async fn what_cannot_be_sent_is_refused_in_words_before_anything_is_sent(databas
 
 async fn stores_that_are_killed_send_nobody_the_message_twice(database: Database) {
     let door = Door::start(2_000).await;
-    let fast = &["--door-concurrency", "16"];
+    let fast = &[&["--door-concurrency", "16"][..], &LEASE].concat();
     let mut stores = vec![
         start(&database, &door, fast).await,
         start(&database, &door, fast).await,
@@ -216,7 +216,7 @@ async fn one_that_was_ended_goes_on_and_who_was_refused_is_tried_again_when_that
     let door = Door::start(100).await;
     let store = start(&database, &door, &[]).await;
     let mut slow = campaign(120);
-    slow["rate"] = json!(20);
+    slow["rate"] = json!(5);
     ask(&store, &slow).await;
     when(&store, |campaign| campaign.progress.sent >= 5).await;
     let (status, _) = call(&store, Method::DELETE, "/spring", &Value::Null).await;
