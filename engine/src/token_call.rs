@@ -1,4 +1,4 @@
-//! The call that fetches an access token, for modules that share [`tokens`](crate::tokens) with the push filter.
+//! The call that fetches an access token, for modules that share [`tokens`] with the push filter.
 
 use weir_protocol::api::{self, AnswerError, ApiError, Class, StableTokenRequest, TokenAnswer};
 
