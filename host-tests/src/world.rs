@@ -103,6 +103,7 @@ pub struct World<G> {
     store: Option<Store>,
     store_address: SocketAddr,
     store_program: PathBuf,
+    store_environment: Vec<(String, String)>,
     dir: PathBuf,
     setup: Setup,
 }
@@ -177,6 +178,7 @@ impl<G: Gateway> World<G> {
             store: Some(store),
             store_address,
             store_program,
+            store_environment: Vec::new(),
             dir,
             setup,
         }))
@@ -246,10 +248,40 @@ impl<G: Gateway> World<G> {
     /// It is up, or does not start.
     pub fn store_up(&mut self) -> Result<()> {
         ensure!(self.store.is_none(), "the store is up");
-        let store =
-            block_in_place(|| Store::start(&self.store_program, &self.dir, self.store_address))?;
+        let store = block_in_place(|| {
+            let (program, environment) = (&self.store_program, &self.store_environment);
+            Store::start_with(program, &self.dir, self.store_address, environment)
+        })?;
         self.store = Some(store);
         Ok(())
+    }
+
+    /// Starts the store again, this time as a client of the gateway's door.
+    ///
+    /// # Errors
+    /// It is down, or there is no door.
+    pub fn store_asks_wechat(&mut self) -> Result<()> {
+        self.store_environment = [
+            (
+                "WEIR_STORE_DOOR",
+                format!("http://{}", self.gateway.door_address()?),
+            ),
+            ("WEIR_STORE_DOOR_KEY_ENV", "THE_KEY".to_owned()),
+            ("THE_KEY", SHOP_KEY.to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec();
+        self.store_down()?;
+        self.store_up()
+    }
+
+    /// Kills the store: nothing of it is ended in order.
+    ///
+    /// # Errors
+    /// It is down already.
+    pub fn store_killed(&mut self) -> Result<()> {
+        let store = self.store.take().context("the store is down already")?;
+        block_in_place(|| store.kill())
     }
 
     /// The user as the store knows them; `None` for somebody it never met.

@@ -21,6 +21,7 @@ use serde_json::value::RawValue;
 pub mod docs;
 pub mod jobs;
 pub mod read;
+pub mod tags;
 
 /// Media type of a single event in structured mode. Source: CloudEvents JSON format 1.0.
 pub const CONTENT_TYPE_EVENT: &str = "application/cloudevents+json";

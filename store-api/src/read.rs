@@ -43,8 +43,10 @@ pub struct User {
     pub openid: String,
     /// The same across the accounts of one Open Platform account, where WeChat tells it.
     pub unionid: Option<String>,
-    /// The name to show: the operators' remark, else the nickname.
+    /// The operators' remark, else the nickname.
     pub name: Option<String>,
+    /// The name to show: that, or where there is none `#` and the last six characters of the openid.
+    pub display_name: String,
     /// The time of the earliest event about them.
     pub first_seen_at: String,
     /// What WeChat's profile said; `null` until one has arrived.
@@ -577,6 +579,10 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub detail: Option<String>,
+    /// WeChat's, where it was WeChat who refused.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errcode: Option<i64>,
 }
 
 /// Media type of a [`Problem`].

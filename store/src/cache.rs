@@ -246,6 +246,7 @@ mod tests {
                 openid: (*openid).to_owned(),
                 unionid: None,
                 name: None,
+                display_name: String::new(),
                 first_seen_at: String::new(),
                 profile: None,
                 profile_at: None,

@@ -247,6 +247,8 @@ limits! {
     cached_people: usize = 10_000, "WEIR_STORE_CACHED_PEOPLE";
     /// How long one is kept, and so how late the answer can be about what another store process was told.
     cached_people_ms: u64 = 1_000, "WEIR_STORE_CACHED_PEOPLE_MS";
+    /// How long to wait for WeChat when a card is wanted as it is now; then it is shown as it is stored.
+    refresh_timeout_ms: u64 = 5_000, "WEIR_STORE_REFRESH_TIMEOUT_MS";
     /// How long, when told to end, to wait for requests that were begun.
     shutdown_grace_ms: u64 = 10_000, "WEIR_STORE_SHUTDOWN_GRACE_MS";
 }

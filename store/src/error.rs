@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use weir_store_api::read::{CONTENT_TYPE_PROBLEM, Problem};
 
 use crate::repo::RepoError;
+use crate::wechat::Refusal;
 
 /// Why a request was refused. Grouped by blame; what the log says beyond it, it says where it was found out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +43,16 @@ pub enum Error {
     /// A campaign of this name has another message.
     #[error("a campaign of this name has another message: give this one another name")]
     OtherCampaign,
+    // WeChat, by the door.
+    /// WeChat knows nothing of what was named.
+    #[error("WeChat says {}: {}", .0.errcode, .0.why)]
+    UnknownToWechat(Refusal),
+    /// WeChat does not do it.
+    #[error("WeChat says {}: {}", .0.errcode, .0.why)]
+    RefusedByWechat(Refusal),
+    /// WeChat cannot be asked now.
+    #[error("{0}")]
+    WechatUnavailable(String),
     /// The store was started without a door.
     #[error("the store was started without --door: it does nothing through WeChat's API")]
     NoDoor,
@@ -119,6 +130,21 @@ impl Error {
                 "other-campaign",
                 "A campaign has this name",
             ),
+            Self::UnknownToWechat(_) => (
+                StatusCode::NOT_FOUND,
+                "unknown-to-wechat",
+                "WeChat does not know it",
+            ),
+            Self::RefusedByWechat(_) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "refused-by-wechat",
+                "WeChat refuses it",
+            ),
+            Self::WechatUnavailable(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "wechat-unavailable",
+                "WeChat cannot be asked now",
+            ),
             Self::NoDoor => (StatusCode::CONFLICT, "no-door", "The store has no door"),
             Self::QueueFull => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -157,6 +183,12 @@ impl IntoResponse for Error {
             title: title.to_owned(),
             status: status.as_u16(),
             detail: Some(self.to_string()),
+            errcode: match &self {
+                Self::UnknownToWechat(refusal) | Self::RefusedByWechat(refusal) => {
+                    Some(refusal.errcode)
+                }
+                _ => None,
+            },
         };
         let mut response = (status, axum::Json(problem)).into_response();
         let headers = response.headers_mut();

@@ -9,18 +9,21 @@
 //! - An event is named by `source` and `id`, and counts once, however often and wherever it is sent.
 //! - 2xx comes after the commit is durable. After 503 the sender sends again.
 //! - The projections depend on the events alone, not on the order they came in.
+//! - What only WeChat's API can tell is asked for through the gateway's door ([`asking`]), if there is one.
 //! - The work behind a push is given to one, and its reply is handed out or sent, never both.
 //!
 //! # Out of scope
 //! WeChat's formats beyond the fields that projections use; deciding or sending anything; TLS and authorization
 //! beyond one bearer token (a gateway stands in front).
 
+pub mod asking;
 mod auth;
 mod body;
 mod cache;
 pub mod cards;
 pub mod config;
 pub mod cursor;
+pub mod door;
 pub mod error;
 pub mod event;
 pub mod fact;
@@ -37,7 +40,9 @@ pub mod repo;
 mod routes;
 pub mod sends;
 pub mod server;
+pub mod tags;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod wechat;
 
 pub use server::{AppState, Store, router, serve};

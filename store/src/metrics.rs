@@ -71,6 +71,7 @@ pub struct Metrics {
     claims: Family<ResultLabel, Counter>,
     sends: Family<SendLabel, Counter>,
     deliveries: Family<ResultLabel, Counter>,
+    card_questions: Family<ResultLabel, Counter>,
     commits: Family<ResultLabel, Counter>,
     commit_events: Histogram,
     commit_seconds: Histogram,
@@ -93,6 +94,7 @@ impl Default for Metrics {
             claims: Family::default(),
             sends: Family::default(),
             deliveries: Family::default(),
+            card_questions: Family::default(),
             commits: Family::default(),
             commit_events: Histogram::new(exponential_buckets(1.0, 2.0, 13)),
             commit_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 15)),
@@ -131,6 +133,11 @@ impl Default for Metrics {
             "deliveries",
             "What WeChat pushed about messages that it had taken: delivered or failed",
             metrics.deliveries.clone(),
+        );
+        registry.register(
+            "card_questions",
+            "Questions to WeChat about cards, by what came of them: stored, refused or later",
+            metrics.card_questions.clone(),
         );
         registry.register(
             "commits",
@@ -237,6 +244,13 @@ impl Metrics {
     pub(crate) fn delivery(&self, has_failed: bool) {
         let result = if has_failed { "failed" } else { "delivered" };
         self.deliveries.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// Counts a question about a card.
+    pub(crate) fn card_question(&self, result: &'static str) {
+        self.card_questions
+            .get_or_create(&ResultLabel { result })
+            .inc();
     }
 
     /// Counts a commit that was made durable.

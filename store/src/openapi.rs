@@ -37,6 +37,7 @@ use weir_store_api::read::{CONTENT_TYPE_PROBLEM, Problem};
         (name = "accounts", description = "Official Accounts, Mini Programs."),
         (name = "people", description = "Who follows, writes, logs in."),
         (name = "cards", description = "Member cards and coupons that people took."),
+        (name = "tags", description = "Tags of followers, at WeChat."),
         (name = "messages", description = "What people sent, and what they were replied."),
         (name = "sends", description = "Active messages, and what users allow."),
         (name = "jobs", description = "What the store does through WeChat's API by itself."),
@@ -64,7 +65,7 @@ pub(crate) async fn show() -> Response {
 }
 
 /// A refusal: its status, its name among the components, and when it happens.
-const REFUSALS: [(&str, &str, &str); 9] = [
+const REFUSALS: [(&str, &str, &str); 10] = [
     (
         "400",
         "BadRequest",
@@ -77,18 +78,27 @@ const REFUSALS: [(&str, &str, &str); 9] = [
     ),
     ("404", "NotFound", "There is no such thing."),
     ("408", "TooSlow", "The request was not complete in time."),
-    ("409", "Conflict", "It contradicts what is there."),
+    (
+        "409",
+        "Conflict",
+        "It contradicts what is there, or there is no door to WeChat's API.",
+    ),
     ("413", "TooLarge", "The body is beyond the limits."),
     (
         "415",
         "UnsupportedMediaType",
         "A media type or encoding that is not taken.",
     ),
+    (
+        "422",
+        "RefusedByWechat",
+        "WeChat refuses it: `errcode` says why.",
+    ),
     ("500", "Failed", "The store failed."),
     (
         "503",
         "Unavailable",
-        "Later: the database does not answer, or too much is waiting.",
+        "Later: the database or WeChat does not answer, or too much is waiting.",
     ),
 ];
 
@@ -121,6 +131,8 @@ refusals! {
     NotFound: "404";
     /// Something that is there stands against it.
     Conflict: "409";
+    /// WeChat is asked, which knows nothing of it, refuses, or cannot be.
+    AskedWechat: "404", "409", "422";
     /// There is a body, which may be too slow, too large, or of another kind.
     BodyRefused: "408", "413", "415";
 }

@@ -18,9 +18,11 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::asking::{Asker, Questions};
 use crate::auth::require_bearer;
 use crate::cache::People;
 use crate::config::{Config, Limits};
+use crate::door::ThroughDoor;
 use crate::error::Error;
 use crate::ingest::{Ingest, Writer};
 use crate::jobs::{Errands, Runner};
@@ -29,8 +31,9 @@ use crate::openapi;
 use crate::repo::{self, Repo};
 use crate::routes::{
     accounts, campaigns, cards, credits, deliveries, events, health, messages, metrics, people,
-    replies, syncs, users,
+    replies, syncs, tags, users,
 };
+use crate::wechat::Wechat;
 
 /// What every request can reach.
 #[derive(Debug, Clone)]
@@ -44,6 +47,8 @@ pub struct AppState {
     /// Accounts that keep nothing personal of who unfollows them.
     pub(crate) erase_on_unfollow: Arc<[String]>,
     pub(crate) errands: Option<Errands>,
+    /// The way to WeChat, if there is one.
+    pub(crate) questions: Option<Arc<Questions>>,
 }
 
 impl AppState {
@@ -74,6 +79,7 @@ impl AppState {
             bearer_token: bearer_token.map(Into::into),
             erase_on_unfollow: Arc::new([]),
             errands: None,
+            questions: None,
         };
         (state, writer)
     }
@@ -93,6 +99,10 @@ pub(crate) fn routes(state: Option<&AppState>) -> OpenApiRouter<AppState> {
         .routes(routes!(people::extend))
         .routes(routes!(cards::list))
         .routes(routes!(cards::show))
+        .routes(routes!(cards::activate))
+        .routes(routes!(tags::list, tags::create))
+        .routes(routes!(tags::rename, tags::delete))
+        .routes(routes!(tags::give, tags::take))
         .routes(routes!(messages::list))
         .routes(routes!(replies::list))
         .routes(routes!(deliveries::list))
@@ -170,8 +180,12 @@ impl Store {
         let repo = repo::open(&config.database, config.limits.settings()).await?;
         let mut store = Self::new(repo, config.limits, token);
         store.state.erase_on_unfollow = config.erase_on_unfollow.clone().into();
+        let entrance = errands.as_ref().map(|errands| errands.entrance.clone());
         store.state.errands = errands;
-        Ok(store)
+        Ok(match entrance {
+            Some(entrance) => store.with_wechat(Arc::new(ThroughDoor::new(entrance))),
+            None => store,
+        })
     }
 
     /// A store on a database that is open already.
@@ -179,6 +193,15 @@ impl Store {
     pub fn new(repo: Arc<dyn Repo>, limits: Limits, bearer_token: Option<String>) -> Self {
         let (state, writer) = AppState::new(repo, limits, bearer_token);
         Self { state, writer }
+    }
+
+    /// The same store, which asks WeChat what only WeChat can tell.
+    #[must_use]
+    pub fn with_wechat(mut self, wechat: Arc<dyn Wechat>) -> Self {
+        let state = &mut self.state;
+        let (repo, metrics) = (Arc::clone(&state.repo), Arc::clone(&state.metrics));
+        state.questions = Some(Questions::new(repo, state.ingest.clone(), metrics, wechat));
+        self
     }
 
     /// Serves until `shutdown` is done; then accepts nothing more, answers what was begun, commits what was taken.
@@ -192,6 +215,7 @@ impl Store {
     ) -> anyhow::Result<()> {
         let grace = Duration::from_millis(self.state.limits.shutdown_grace_ms);
         let shutdown = shutdown.shared();
+        let asker = self.state.questions.clone().map(Asker::start);
         // An answer is small and awaited.
         let listener = listener.tap_io(|connection| {
             if let Err(error) = connection.set_nodelay(true) {
@@ -211,6 +235,9 @@ impl Store {
         };
         if let Some(runner) = runner {
             runner.finish().await;
+        }
+        if let Some(asker) = asker {
+            asker.finish(grace).await;
         }
         self.writer.finish().await;
         tracing::info!("everything taken is committed");

@@ -170,6 +170,16 @@ impl Process {
         self.end()
     }
 
+    /// Ends the child by force, now.
+    ///
+    /// # Errors
+    /// The system refused.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     fn end(&mut self) -> Result<ExitStatus> {
         if let Some(status) = self.child.try_wait()? {
             return Ok(status);

@@ -27,10 +27,24 @@ impl Store {
     /// # Errors
     /// It cannot be started or does not listen; the message quotes its log.
     pub fn start(program: &Path, dir: &Path, listen: SocketAddr) -> Result<Self> {
+        Self::start_with(program, dir, listen, &[])
+    }
+
+    /// The same, with these environment variables beside ours.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(
+        program: &Path,
+        dir: &Path,
+        listen: SocketAddr,
+        environment: &[(String, String)],
+    ) -> Result<Self> {
         let database = format!("sqlite:{}", dir.join("store.db").display());
         let mut command = Command::new(program);
         command
             .args(["--listen", &listen.to_string(), "--database", &database])
+            .envs(environment.iter().cloned())
             .current_dir(dir);
         let mut process = Process::start("store", command, dir)?;
         let address = process.wait_for_line("its address", START_LIMIT, address_in)?;
@@ -46,6 +60,14 @@ impl Store {
     /// The process, for its pid and its files.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+
+    /// Kills it: nothing of it is ended in order.
+    ///
+    /// # Errors
+    /// The system refused.
+    pub fn kill(self) -> Result<()> {
+        self.process.kill()
     }
 
     /// Ends it in order: what it was given is on disk.

@@ -88,6 +88,9 @@ scenarios! {
         a_days_calls_that_are_used_up_are_not_asked_for_again,
         mistakes_are_refused_before_wechat_sees_them_where_that_is_wanted,
         a_message_that_is_not_allowed_is_refused_before_wechat_sees_it,
+        a_form_that_was_filled_in_is_fetched_through_the_door_and_shown,
+        what_was_to_be_fetched_is_fetched_by_the_store_that_comes_after_a_killed_one,
+        a_tag_given_in_the_store_is_wechats_and_the_other_way_round,
         eight_callers_meet_an_invalidated_token_and_none_sees_it;
     login:
         a_mini_program_logs_in_and_the_application_knows_who_asks,

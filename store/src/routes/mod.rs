@@ -12,6 +12,7 @@ pub(crate) mod metrics;
 pub(crate) mod people;
 pub(crate) mod replies;
 pub(crate) mod syncs;
+pub(crate) mod tags;
 pub(crate) mod users;
 
 use std::ops::Range;

@@ -3,6 +3,7 @@
 #[macro_use]
 mod world;
 
+mod asking;
 mod campaigns;
 mod cards;
 mod care;
@@ -24,3 +25,4 @@ mod scripted;
 mod sends;
 mod suite;
 mod syncs;
+mod tags;

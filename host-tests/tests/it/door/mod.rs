@@ -2,12 +2,14 @@
 
 mod bulk;
 mod calls;
+mod cards;
 mod certificates;
 mod credits;
 mod guard;
 mod quota;
 mod sdk;
 mod sync;
+mod tags;
 mod tokens;
 
 use anyhow::{Context, Result, ensure};
@@ -25,7 +27,12 @@ pub(crate) use calls::{
     what_wechat_says_of_a_message_later_is_what_the_store_says_of_it,
     what_wechat_says_to_all_alike_is_asked_for_once, whoever_has_a_key_calls_by_header_or_by_path,
 };
+pub(crate) use cards::{
+    a_form_that_was_filled_in_is_fetched_through_the_door_and_shown,
+    what_was_to_be_fetched_is_fetched_by_the_store_that_comes_after_a_killed_one,
+};
 pub(crate) use credits::a_message_that_is_not_allowed_is_refused_before_wechat_sees_it;
+pub(crate) use tags::a_tag_given_in_the_store_is_wechats_and_the_other_way_round;
 pub(crate) use tokens::eight_callers_meet_an_invalidated_token_and_none_sees_it;
 
 type Door = World<InEnvoy>;

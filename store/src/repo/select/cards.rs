@@ -50,6 +50,11 @@ const BY_OPENID: &str = listing!("c.account_key = $3 AND c.openid = $4 AND ");
 const BY_BOTH: &str = listing!("c.account_key = $3 AND c.openid = $4 AND c.card_id = $5 AND ");
 const ONE: &str = statement!("c.card_id = $1 AND c.code = $2");
 
+/// `$1` now, `$2` limit.
+const DUE: &str = "SELECT card_key FROM card_fetches WHERE due_ms <= $1 ORDER BY due_ms LIMIT $2";
+const NAME: &str = "SELECT a.name, c.card_id, c.code FROM cards c CROSS JOIN accounts a \
+     WHERE c.card_key = $1 AND a.account_key = c.account_key";
+
 /// How SQLite must go about each.
 #[cfg(test)]
 pub(super) const PLANS: &[(&str, &str)] = &[
@@ -71,6 +76,8 @@ pub(super) const PLANS: &[(&str, &str)] = &[
         "cards_by_openid (account_key=? AND openid=? AND card_key<?)",
     ),
     (ONE, "cards_by_name (card_id=? AND code=?)"),
+    (DUE, "card_fetches_by_due (due_ms<?)"),
+    (NAME, "SEARCH c USING INTEGER PRIMARY KEY (rowid=?)"),
 ];
 
 /// A card with its key.
@@ -161,6 +168,32 @@ pub async fn card(
     found
         .filter(|found| found.as_ref().map_or(true, is_wanted))
         .collect()
+}
+
+/// The keys of cards that WeChat is to be asked about at `now_ms`, those that have waited longest first.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn due_cards(repo: &dyn Repo, now_ms: i64, limit: i64) -> Result<Vec<i64>, RepoError> {
+    let rows = repo
+        .select(DUE, vec![vec![now_ms.into(), limit.into()]])
+        .await?;
+    rows.into_iter().map(|mut row| row.some_int()).collect()
+}
+
+/// The account, card id and code behind a key.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn card_name(
+    repo: &dyn Repo,
+    card_key: i64,
+) -> Result<Option<(String, String, String)>, RepoError> {
+    let rows = repo.select(NAME, vec![vec![card_key.into()]]).await?;
+    let Some(mut row) = rows.into_iter().next() else {
+        return Ok(None);
+    };
+    Ok(Some((row.some_text()?, row.some_text()?, row.some_text()?)))
 }
 
 /// Reads the columns of a `statement!`.

@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use weir_store_api::read::{Account, Page};
 
-pub use cards::{CardFilter, Found as FoundCard, card, cards};
+pub use cards::{CardFilter, Found as FoundCard, card, card_name, cards, due_cards};
 pub use credits::{CreditFilter, credits};
 pub use deliveries::{DeliveryFilter, deliveries};
 pub use events::{EventFilter, events};
@@ -150,6 +150,16 @@ pub async fn accounts(repo: &dyn Repo) -> Result<Vec<Account>, RepoError> {
         }
     }
     Ok(accounts)
+}
+
+/// The appid that an account uses; empty where none was told.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn appid(repo: &dyn Repo, account: &str) -> Result<String, RepoError> {
+    let accounts = accounts(repo).await?;
+    let known = accounts.into_iter().find(|known| known.name == account);
+    Ok(known.and_then(|known| known.appid).unwrap_or_default())
 }
 
 /// RFC 3339 of Unix seconds. What no calendar knows becomes the epoch.

@@ -329,9 +329,11 @@ pub(super) fn read(row: &mut Row) -> Result<Found, RepoError> {
     let (follow, since) = follow(row)?;
     profile.openid.clone_from(&openid);
     let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
+    let name = named(&profile.remark).or_else(|| named(&profile.nickname));
     let user = User {
         unionid: profile.unionid.clone(),
-        name: named(&profile.remark).or_else(|| named(&profile.nickname)),
+        display_name: name.clone().unwrap_or_else(|| nameless(&openid)),
+        name,
         account,
         openid,
         first_seen_at: seconds(first_seen),
@@ -345,6 +347,13 @@ pub(super) fn read(row: &mut Row) -> Result<Found, RepoError> {
         since,
         user,
     })
+}
+
+/// What to call somebody without a name: the same for ever, and nobody's words.
+fn nameless(openid: &str) -> String {
+    let last = openid.char_indices().rev().nth(5);
+    let end = last.map_or(openid, |(start, _)| &openid[start..]);
+    format!("#{end}")
 }
 
 /// Reads the columns of `follows`; with the raw `since`, which listings sort by.

@@ -9,7 +9,7 @@ on_both_databases! {
     any_push_makes_its_sender_known,
     pushes_about_the_account_make_nobody_known,
     a_profile_is_kept_in_full_emoji_and_all,
-    the_name_to_show_is_the_remark_else_the_nickname,
+    the_name_to_show_is_the_remark_else_the_nickname_else_a_neutral_one,
     a_newer_profile_replaces_what_it_carries_and_no_more,
     a_profile_before_any_push_makes_the_person_known,
     the_earliest_event_says_since_when_they_are_known,
@@ -105,19 +105,24 @@ async fn a_profile_is_kept_in_full_emoji_and_all(world: World) {
     );
 }
 
-async fn the_name_to_show_is_the_remark_else_the_nickname(world: World) {
+async fn the_name_to_show_is_the_remark_else_the_nickname_else_a_neutral_one(world: World) {
     world
         .create(&[
             snapshot("1", "oA", T0, json!({"nickname": "fish", "remark": "VIP"})),
             snapshot("2", "oB", T0, json!({"nickname": "fish", "remark": ""})),
             snapshot("3", "oC", T0, json!({"remark": ""})),
+            snapshot("4", "o名0123456", T0, json!({})),
         ])
         .await;
-    let mut names = Vec::new();
-    for openid in ["oA", "oB", "oC"] {
-        names.push(world.user(openid).await.user.name);
+    for (openid, name, shown) in [
+        ("oA", Some("VIP"), "VIP"),
+        ("oB", Some("fish"), "fish"),
+        ("oC", None, "#oC"),
+        ("o名0123456", None, "#123456"),
+    ] {
+        let user = world.user(openid).await.user;
+        assert_eq!((user.name.as_deref(), &*user.display_name), (name, shown));
     }
-    assert_eq!(names, [Some("VIP".into()), Some("fish".into()), None]);
 }
 
 async fn a_newer_profile_replaces_what_it_carries_and_no_more(world: World) {
