@@ -11,10 +11,11 @@
 //! - The projections depend on the events alone, not on the order they came in.
 //! - What only WeChat's API can tell is asked for through the gateway's door ([`asking`]), if there is one.
 //! - The work behind a push is given to one, and its reply is handed out or sent, never both.
+//! - Syncs and campaigns ([`jobs`]) are run by one store at a time, and go on where a killed one was.
 //!
 //! # Out of scope
-//! WeChat's formats beyond the fields that projections use; deciding or sending anything; TLS and authorization
-//! beyond one bearer token (a gateway stands in front).
+//! WeChat's formats beyond the fields that projections use; what users are answered; access tokens (the door's); TLS and
+//! authorization beyond one bearer token (a gateway stands in front).
 
 pub mod asking;
 mod auth;
