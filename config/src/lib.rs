@@ -10,6 +10,7 @@
 //! | `node`   | a value with its path, and the problems |
 //! | `read`   | from the document to what it means |
 //! | `rules`  | the same for the rules |
+//! | `host`   | what of it a host may be unable to give |
 //! | `door`   | the document of the API door: its tables, and what it means |
 //! | `login`  | the document of the login filter, likewise |
 //! | `schema` | the tables as a JSON Schema (feature `schema`) |
@@ -27,6 +28,7 @@
 )]
 
 mod door;
+mod host;
 mod login;
 mod node;
 mod read;
@@ -37,6 +39,7 @@ mod shape;
 mod shapes;
 
 use serde_json::Value;
+use weir_engine::capability::Capabilities;
 use weir_engine::config::Config;
 
 pub use node::Problem;
@@ -53,9 +56,23 @@ pub fn parse(
     document: &[u8],
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, Vec<Problem>> {
-    read(document, &shapes::DOCUMENT, |root| {
+    parse_for(Capabilities::ALL, document, env)
+}
+
+/// The same for a host that gives only so much: what of the document needs more is a problem.
+///
+/// # Errors
+/// Every problem there is, with its path.
+pub fn parse_for(
+    host: Capabilities,
+    document: &[u8],
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, Vec<Problem>> {
+    let config = read(document, &shapes::DOCUMENT, |root| {
+        host::check(root, host);
         read::read_document(root, env)
-    })
+    })?;
+    Ok(config.on(host))
 }
 
 /// The same for the document of the API door.

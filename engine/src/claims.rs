@@ -183,7 +183,8 @@ impl Claims {
             },
             me,
         };
-        for bucket in 0..1u64 << bits {
+        let buckets = 0..1u64 << bits;
+        for bucket in buckets.filter(|_| !shared.guards_creation()) {
             shared::create(
                 shared,
                 &claims.bucket_key(bucket),
@@ -422,6 +423,9 @@ impl Claims {
     ) -> Option<T> {
         let key = self.bucket_key(print.bucket & ((1 << self.bits) - 1));
         shared::update(shared, &key, |value| {
+            if shared.guards_creation() {
+                value.resize(SLOT * SLOTS_PER_BUCKET, 0);
+            }
             change(value.as_chunks_mut::<SLOT>().0)
         })
     }

@@ -9,6 +9,7 @@ use weir_protocol::push::Format;
 use weir_protocol::signature::Token;
 use zeroize::Zeroizing;
 
+use crate::capability::{Capabilities, Capability};
 use crate::rules::Rules;
 
 /// The number of an account: its place in [`Config::accounts`].
@@ -41,6 +42,8 @@ pub struct Config {
     apps: Vec<App>,
     /// Bounds and times.
     pub limits: Limits,
+    /// What the host gives.
+    pub host: Capabilities,
 }
 
 /// The number of an application: its place in the configuration.
@@ -262,7 +265,19 @@ impl Config {
             wechat_api,
             apps,
             limits,
+            host: Capabilities::ALL,
         }
+    }
+
+    /// The same, for a host that gives only this.
+    #[must_use]
+    pub fn on(mut self, host: Capabilities) -> Self {
+        self.host = host;
+        if !host.has(Capability::Background) {
+            // Nobody will come to be gathered with.
+            self.limits.profile_wait_ms = 0;
+        }
+        self
     }
 
     /// The application of a number that rules of this configuration have.

@@ -106,7 +106,9 @@ impl Engine {
         owners::prepare(env.shared);
         // Whoever is replaced must know of a successor before its first tick. How to wake it is told then.
         owners::sign(env.shared, me, None, env.now.mono_ms);
-        shared::create(env.shared, handover::KEY, &[]);
+        if !env.shared.guards_creation() {
+            shared::create(env.shared, handover::KEY, &[]);
+        }
         let limits = &config.limits;
         let claims = Claims::prepare(
             env.shared,

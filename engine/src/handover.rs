@@ -23,6 +23,7 @@
 
 use weir_protocol::reply::Reply;
 
+use crate::capability::Capability;
 use crate::claims::Fingerprint;
 use crate::config::{Account, AccountId, Config};
 use crate::effect::LogLevel;
@@ -107,7 +108,9 @@ impl Engine {
         });
         let mut gone = left.split_off(fits.unwrap_or(0));
         // In this order: whoever is the last to sign off finds what all before have left.
-        if owners::sign_off(env.shared, self.me, env.now.mono_ms) {
+        let alone = owners::sign_off(env.shared, self.me, env.now.mono_ms);
+        // Where engines come with requests, there will be another one.
+        if alone && self.config.host.has(Capability::Background) {
             gone.extend(take(env.shared, [usize::MAX; 3]));
         } else if !left.is_empty() {
             let bytes = left.len();

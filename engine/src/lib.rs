@@ -34,6 +34,7 @@
 mod admit;
 mod api_queue;
 mod backoff;
+pub mod capability;
 pub mod claims;
 pub mod config;
 mod deliveries;

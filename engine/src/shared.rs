@@ -34,6 +34,17 @@ pub trait SharedData {
     /// # Errors
     /// [`SetError::Conflict`] when the version is no longer current.
     fn set(&self, key: &str, value: &[u8], cas: Option<Cas>) -> Result<(), SetError>;
+
+    /// Whether `cas` protects the first write, too. An absent value is then an empty one of the version [`Cas::ABSENT`], and
+    /// nothing need be created ahead.
+    fn guards_creation(&self) -> bool {
+        false
+    }
+}
+
+impl Cas {
+    /// Of a value that is not there, where the host [guards its creation](SharedData::guards_creation).
+    pub const ABSENT: Self = Self(0);
 }
 
 /// How often a read-decide-write round is tried before it counts as not recorded.
@@ -64,7 +75,8 @@ fn rounds(
     change: &mut dyn FnMut(&mut Vec<u8>) -> Write,
 ) -> Option<()> {
     for _ in 0..MAX_ROUNDS {
-        let (mut value, cas) = shared.get(key)?;
+        let absent = || shared.guards_creation().then_some((Vec::new(), Cas::ABSENT));
+        let (mut value, cas) = shared.get(key).or_else(absent)?;
         match change(&mut value) {
             Write::No => return Some(()),
             Write::Yes => match shared.set(key, &value, Some(cas)) {
@@ -91,7 +103,8 @@ pub enum Write {
 /// Envoy configures a canary VM on its main thread before any worker exists.
 pub fn create(shared: &dyn SharedData, key: &str, initial: &[u8]) {
     if shared.get(key).is_none() {
+        let absent = shared.guards_creation().then_some(Cas::ABSENT);
         // A refusal shows as an absent key later, and every reader copes with that.
-        let _ = shared.set(key, initial, None);
+        let _ = shared.set(key, initial, absent);
     }
 }

@@ -73,7 +73,9 @@ pub enum Fetched {
 
 /// Creates the record. Call while configuring.
 pub fn prepare(shared: &dyn SharedData, appid: &str) {
-    shared::create(shared, &key(appid), &write(&Record::default()));
+    if !shared.guards_creation() {
+        shared::create(shared, &key(appid), &write(&Record::default()));
+    }
 }
 
 /// The token, and how long it is good for; nothing is taken on by asking. `true` with it: it is time to fetch the next.

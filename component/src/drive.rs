@@ -1,0 +1,274 @@
+//! One request: its engine, and the loop that drives it.
+//!
+//! ```text
+//! request ─▶ engine ─▶ calls ─┐        until the engine has nothing left,
+//!               ▲             │        or LINGER_MS after the answer
+//!               └─ poll ◀─────┘ ─────▶ HandOver: what is left is for the next request
+//! ```
+
+use std::rc::Rc;
+
+use wasip2::clocks::{monotonic_clock, wall_clock};
+use wasip2::http::types::{IncomingRequest, ResponseOutparam};
+use wasip2::io::poll::{Pollable, poll};
+use wasip2::random::random;
+use weir_engine::config::Config;
+use weir_engine::time::Now;
+use weir_engine::{
+    Call, CallOutcome, Effect, Engine, Env, Input, LogLevel, Random, Request, Response, StreamId,
+    TICK_MS,
+};
+
+use crate::call::{Outcome, Outgoing};
+use crate::incoming;
+use crate::setup;
+use crate::state::{Meter, Shared};
+
+/// How long an engine may go on after the answer. Then the rest is for the next one.
+const LINGER_MS: u64 = 10_000;
+/// The only stream of its engine.
+const STREAM: StreamId = StreamId(1);
+
+/// Serves one request, and does what follows from it.
+pub(crate) fn serve(request: &IncomingRequest, answer: ResponseOutparam) {
+    let Some(config) = setup::config() else {
+        return incoming::respond(answer, &Response::empty(503));
+    };
+    let target = request.path_with_query().unwrap_or_default();
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let Some(route) = config.route(path) else {
+        return incoming::respond(answer, &Response::empty(404));
+    };
+    let clock = Clock::start();
+    let limits = &config.limits;
+    let body = incoming::body(request, limits.max_body_bytes, limits.reply_deadline_ms);
+    let Some(body) = body else {
+        return incoming::respond(answer, &Response::empty(503));
+    };
+    let request = Request {
+        account: route.account,
+        authorizer: route.authorizer,
+        method: incoming::method(request),
+        query,
+        body: &body,
+        arrived_mono_ms: clock.began_ms,
+    };
+    let mut drive = Drive::new(config.clone(), clock, answer);
+    drive.handle(Input::Request {
+        stream: STREAM,
+        request,
+    });
+    drive.run();
+}
+
+/// The present, in a time that all instances share: the system's clock at the beginning of the request, and the monotonic one
+/// from there on.
+struct Clock {
+    began_ms: u64,
+    began_ns: u64,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self {
+            began_ms: unix_ms(),
+            began_ns: monotonic_clock::now(),
+        }
+    }
+
+    fn now(&self) -> Now {
+        let passed_ns = monotonic_clock::now().saturating_sub(self.began_ns);
+        Now {
+            unix_ms: unix_ms(),
+            mono_ms: self.began_ms + passed_ns / 1_000_000,
+        }
+    }
+}
+
+fn unix_ms() -> u64 {
+    let now = wall_clock::now();
+    now.seconds * 1_000 + u64::from(now.nanoseconds / 1_000_000)
+}
+
+/// The host's chance.
+struct Chance;
+
+impl Random for Chance {
+    fn fill(&mut self, out: &mut [u8]) {
+        let bytes = random::get_random_bytes(out.len() as u64);
+        for (out, byte) in out.iter_mut().zip(bytes) {
+            *out = byte;
+        }
+    }
+}
+
+struct Drive {
+    engine: Engine,
+    config: Rc<Config>,
+    clock: Clock,
+    meter: Meter,
+    calls: Vec<InFlight>,
+    /// Until the request is answered.
+    answer: Option<ResponseOutparam>,
+    woken: bool,
+}
+
+struct InFlight {
+    call: Call,
+    outgoing: Outgoing,
+    ends_mono_ms: u64,
+}
+
+impl Drive {
+    fn new(config: Rc<Config>, clock: Clock, answer: ResponseOutparam) -> Self {
+        let mut env = Env {
+            now: clock.now(),
+            shared: &Shared,
+            random: &mut Chance,
+        };
+        Self {
+            engine: Engine::new(config.clone(), &mut env),
+            config,
+            clock,
+            meter: Meter::default(),
+            calls: Vec::new(),
+            answer: Some(answer),
+            woken: false,
+        }
+    }
+
+    /// Until there is nothing left to do, or no time.
+    fn run(mut self) {
+        let mut answered_mono_ms = None;
+        loop {
+            while std::mem::take(&mut self.woken) {
+                self.handle(Input::Woken);
+            }
+            if self.answer.is_none() {
+                let now_ms = self.clock.now().mono_ms;
+                let since_ms = *answered_mono_ms.get_or_insert_with(|| {
+                    // The root's turn, which comes by itself only where an answer waits for something.
+                    self.handle(Input::Tick);
+                    now_ms
+                });
+                if now_ms >= since_ms + LINGER_MS || self.is_done() {
+                    break;
+                }
+            }
+            self.wait();
+        }
+        self.handle(Input::HandOver);
+        self.meter.tell();
+    }
+
+    fn is_done(&self) -> bool {
+        self.calls.is_empty() && !self.woken && self.engine.is_idle()
+    }
+
+    /// Waits for the calls, or for the next tick.
+    fn wait(&mut self) {
+        if self.woken {
+            return;
+        }
+        let tick = monotonic_clock::subscribe_duration(TICK_MS * 1_000_000);
+        let pollables: Vec<_> = self.calls.iter().map(|call| call.outgoing.ready()).collect();
+        let all: Vec<&Pollable> = pollables.iter().chain([&tick]).collect();
+        let ready = poll(&all);
+        let ticked = tick.ready();
+        // Children before those that they are made from.
+        drop(all);
+        drop(pollables);
+        let now_ms = self.clock.now().mono_ms;
+        for (number, mut in_flight) in (0..).zip(std::mem::take(&mut self.calls)) {
+            let end = if ready.contains(&number) {
+                match in_flight.outgoing.advance() {
+                    Ok(outgoing) => {
+                        in_flight.outgoing = outgoing;
+                        None
+                    }
+                    Err(outcome) => {
+                        self.done(in_flight.call, &outcome);
+                        continue;
+                    }
+                }
+            } else {
+                (now_ms >= in_flight.ends_mono_ms).then_some(())
+            };
+            if end.is_some() {
+                let too_late = Outcome::Answer {
+                    status: 504,
+                    retry_after_s: None,
+                    body: Vec::new(),
+                };
+                self.done(in_flight.call, &too_late);
+            } else {
+                self.calls.push(in_flight);
+            }
+        }
+        if ticked {
+            self.handle(Input::Tick);
+        }
+    }
+
+    fn done(&mut self, call: Call, outcome: &Outcome) {
+        let outcome = match outcome {
+            Outcome::Answer {
+                status,
+                retry_after_s,
+                body,
+            } => CallOutcome::Answer {
+                status: *status,
+                retry_after_s: *retry_after_s,
+                body,
+            },
+            Outcome::Reset => CallOutcome::Reset,
+        };
+        self.handle(Input::CallDone { call, outcome });
+    }
+
+    /// The engine's one loop: an input in, all effects out.
+    fn handle(&mut self, input: Input<'_>) {
+        let mut env = Env {
+            now: self.clock.now(),
+            shared: &Shared,
+            random: &mut Chance,
+        };
+        self.engine.handle(input, &mut env);
+        while let Some(effect) = self.engine.poll() {
+            match effect {
+                Effect::Respond { response, .. } => {
+                    if let Some(answer) = self.answer.take() {
+                        incoming::respond(answer, &response);
+                    }
+                }
+                Effect::Call { call, request } => {
+                    let ends_mono_ms = env.now.mono_ms + u64::from(request.timeout_ms);
+                    match Outgoing::start(request) {
+                        Some(outgoing) => self.calls.push(InFlight {
+                            call,
+                            outgoing,
+                            ends_mono_ms,
+                        }),
+                        None => {
+                            let outcome = CallOutcome::Refused;
+                            self.engine
+                                .handle(Input::CallDone { call, outcome }, &mut env);
+                        }
+                    }
+                }
+                Effect::Wake => self.woken = true,
+                // The other one looks at its next tick.
+                Effect::WakeOther(_) => {}
+                Effect::Count(metric) => self.meter.count(metric, &self.config),
+                Effect::Log { level, line } => {
+                    let level = match level {
+                        LogLevel::Info => "info",
+                        LogLevel::Warn => "warn",
+                        LogLevel::Error => "error",
+                    };
+                    eprintln!("{level}: {line}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The request, and the one response to it.
+
+use wasip2::clocks::monotonic_clock;
+use wasip2::http::types::{
+    Fields, IncomingRequest, Method as HttpMethod, OutgoingBody, OutgoingResponse, ResponseOutparam,
+};
+use wasip2::io::poll::poll;
+use wasip2::io::streams::StreamError;
+use weir_engine::{Method, Response};
+
+/// Most bytes asked for at a time.
+const CHUNK: u64 = 65_536;
+
+pub(crate) fn method(request: &IncomingRequest) -> Method {
+    match request.method() {
+        HttpMethod::Get => Method::Get,
+        HttpMethod::Post => Method::Post,
+        _ => Method::Other,
+    }
+}
+
+/// The body, of which no more than one byte too many is read; `None` when it does not come within `limit_ms`.
+pub(crate) fn body(request: &IncomingRequest, most: usize, limit_ms: u64) -> Option<Vec<u8>> {
+    let incoming = request.consume().ok()?;
+    let stream = incoming.stream().ok()?;
+    let ready = stream.subscribe();
+    let late = monotonic_clock::subscribe_duration(limit_ms.saturating_mul(1_000_000));
+    let mut body = Vec::new();
+    while body.len() <= most {
+        match stream.read(CHUNK) {
+            Ok(bytes) if bytes.is_empty() => {
+                poll(&[&ready, &late]);
+                if late.ready() {
+                    return None;
+                }
+            }
+            Ok(bytes) => body.extend_from_slice(&bytes),
+            Err(StreamError::Closed) => return Some(body),
+            Err(StreamError::LastOperationFailed(_)) => return None,
+        }
+    }
+    body.truncate(most + 1);
+    Some(body)
+}
+
+/// Answers. That nobody is there any more to hear it is no error.
+pub(crate) fn respond(answer: ResponseOutparam, response: &Response) {
+    let headers = Fields::new();
+    let length = response.body.len().to_string();
+    // Both are names and values of ours, which a host takes.
+    let _ = headers.append("content-length", length.as_bytes());
+    if let Some(content_type) = response.content_type {
+        let _ = headers.append("content-type", content_type.as_bytes());
+    }
+    let outgoing = OutgoingResponse::new(headers);
+    let _ = outgoing.set_status_code(response.status);
+    let body = outgoing.body();
+    ResponseOutparam::set(answer, Ok(outgoing));
+    if let Ok(body) = body {
+        write(body, &response.body);
+    }
+}
+
+fn write(body: OutgoingBody, mut rest: &[u8]) {
+    if let Ok(stream) = body.write() {
+        while !rest.is_empty() {
+            let Ok(room) = stream.check_write() else {
+                return;
+            };
+            let (now, later) = rest.split_at(rest.len().min(usize::try_from(room).unwrap_or(0)));
+            if now.is_empty() {
+                stream.subscribe().block();
+            } else if stream.write(now).is_err() {
+                return;
+            }
+            rest = later;
+        }
+    }
+    let _ = OutgoingBody::finish(body, None);
+}
