@@ -12,6 +12,7 @@
 //! | [`memory`]    | a million pushes, with the memory along the way |
 //! | [`after_store`] | Weir with the real store: group commit, latency at a steady rate |
 //! | [`overload`] | four times as many pushes as the store takes |
+//! | [`hosts`] | the two hosts without Envoy |
 //! | [`edge`]      | Envoy in each variant, from the repository's `envoy.yaml` |
 //! | [`native`]    | the native server that Weir is compared with |
 //! | [`pushes`]    | requests made ahead, and what their answers must be |
@@ -27,6 +28,7 @@ mod after_store;
 mod compare;
 mod cores;
 mod edge;
+mod hosts;
 mod load;
 mod memory;
 mod native;
@@ -87,6 +89,8 @@ enum Command {
         #[arg(long, default_value_t = 1_000_000)]
         total: usize,
     },
+    /// The module in the proxy-wasm host against the component in weir-serve; build those first
+    Hosts,
     /// The native server of the comparison, started by it
     #[command(hide = true)]
     Native {
@@ -130,6 +134,7 @@ fn main() -> Result<()> {
             };
             memory::run(&layout, &options, total)
         }
+        Some(Command::Hosts) => hosts::run(&layout, &options),
         Some(Command::Native {
             sink,
             configuration,

@@ -19,6 +19,8 @@ const ORIGINAL_ID: &str = "gh_0a1b2c3d4e5f";
 const APPID: &str = "wx0123456789abcdef";
 /// What the account's rules answer to a text that is no keyword.
 const ANSWER: &str = "We have your message.";
+/// What they answer to a follow, before the follower's openid.
+const WELCOME: &str = "Welcome, ";
 /// The secrets of the run. They guard nothing: all of it happens on loopback.
 const TOKEN: &str = "WeirBenchToken01";
 const AES_KEY: &str = "WeirBenchAesKey0123456789abcdefghijklmnopQR";
@@ -58,6 +60,8 @@ pub(crate) enum Expected {
     Body(&'static [u8]),
     /// The account's reply, protected like the push.
     Reply(Mode),
+    /// Its welcome to a follower, in plain mode.
+    Welcome,
 }
 
 /// Makes pushes, each with a number of its own.
@@ -95,6 +99,13 @@ impl Maker {
         let first = self.next;
         let order: Vec<u32> = (first..).take(count).collect();
         self.requests(mode, first, &order, expected)
+    }
+
+    /// `count` requests in plain mode with follows, each by somebody else.
+    pub(crate) fn follows(&mut self, count: usize) -> Requests {
+        let first = self.next;
+        let order: Vec<u32> = (first..).take(count).collect();
+        self.requests(Mode::Plain, first, &order, Expected::Welcome)
     }
 
     /// `count` requests, every other one the copy of a push sent shortly before.
@@ -157,7 +168,17 @@ impl Maker {
             expected,
         };
         for &number in order {
-            self.write(&mut requests.bytes, mode, number, now);
+            // A follow has a `MsgId` as well, which it is counted by.
+            let what = match expected {
+                Expected::Welcome => {
+                    "<MsgType><![CDATA[event]]></MsgType><Event><![CDATA[subscribe]]></Event><EventKey></EventKey>"
+                        .to_owned()
+                }
+                _ => format!(
+                    "<MsgType><![CDATA[text]]></MsgType><Content><![CDATA[{TEXT}]]></Content>"
+                ),
+            };
+            self.write(&mut requests.bytes, mode, number, now, &what);
             requests.ends.push((requests.bytes.len(), number));
         }
         self.next = requests.numbers.1;
@@ -165,12 +186,12 @@ impl Maker {
     }
 
     /// One attempt: the same push for the same number, under a fresh nonce.
-    fn write(&mut self, out: &mut Vec<u8>, mode: Mode, number: u32, now: u64) {
+    fn write(&mut self, out: &mut Vec<u8>, mode: Mode, number: u32, now: u64, what: &str) {
         let openid = openid(number);
         let mut body = format!(
             "<xml><ToUserName><![CDATA[{ORIGINAL_ID}]]></ToUserName>\
              <FromUserName><![CDATA[{openid}]]></FromUserName><CreateTime>{now}</CreateTime>\
-             <MsgType><![CDATA[text]]></MsgType><Content><![CDATA[{TEXT}]]></Content><MsgId>{}</MsgId></xml>",
+             {what}<MsgId>{}</MsgId></xml>",
             FIRST_MSG_ID + u64::from(number)
         );
         let timestamp = now.to_string();
@@ -224,6 +245,7 @@ impl Maker {
                 return Ok(());
             }
             Expected::Reply(mode) => mode,
+            Expected::Welcome => Mode::Plain,
         };
         let opened;
         let reply = match mode {
@@ -261,10 +283,12 @@ impl Maker {
             reply.to_user_name() == openid(number) && reply.from_user_name() == ORIGINAL_ID,
             "a reply to somebody else"
         );
-        ensure!(
-            reply.fields().text("Content") == Some(ANSWER),
-            "another reply"
-        );
+        let content = reply.fields().text("Content");
+        let right = match expected {
+            Expected::Welcome => content == Some(&format!("{WELCOME}{}", openid(number))),
+            _ => content == Some(ANSWER),
+        };
+        ensure!(right, "another reply");
         Ok(())
     }
 }
@@ -299,7 +323,7 @@ impl Requests {
         match self.expected {
             Expected::Body(expected) => body == expected,
             Expected::Reply(Mode::Encrypted) => body.starts_with(b"<xml><Encrypt><![CDATA["),
-            Expected::Reply(Mode::Plain) => body
+            Expected::Reply(Mode::Plain) | Expected::Welcome => body
                 .strip_prefix(b"<xml><ToUserName><![CDATA[")
                 .is_some_and(|rest| rest.starts_with(openid(number).as_bytes())),
         }
