@@ -8,6 +8,7 @@
 //! | [`import`] | makes rules of what the console answered |
 //! | [`send`] | sends one message to many users, each of them once |
 //! | [`clear_quota`] | has WeChat count an account's calls from 0 again |
+//! | [`serve`] | becomes the host of the WASI component |
 //! | [`sync`] | brings an account's followers into the store |
 //! | [`schema`] | prints JSON Schemas |
 //!
@@ -26,6 +27,7 @@ pub mod push;
 pub mod replay;
 pub mod schema;
 pub mod send;
+pub mod serve;
 pub mod source;
 pub mod sync;
 pub mod target;
@@ -67,6 +69,8 @@ enum Command {
     ClearQuota(clear_quota::ClearQuotaArgs),
     /// Bring an account's followers into the store, as WeChat has them
     Sync(Box<sync::SyncArgs>),
+    /// Serve Weir without Envoy, as a WASI component
+    Serve(serve::ServeArgs),
     /// Print the JSON Schema of what Weir reads and writes
     Schema(schema::SchemaArgs),
 }
@@ -98,6 +102,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Send(args) => send::run(&args).await,
         Command::ClearQuota(args) => clear_quota::run(&args).await,
         Command::Sync(args) => sync::run(&args).await,
+        Command::Serve(args) => serve::run(&args),
         Command::Schema(args) => schema::run(&args),
     };
     match outcome {

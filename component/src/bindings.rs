@@ -1,5 +1,12 @@
 //! What wit-bindgen makes of `wit/`.
-#![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated")]
+#![allow(
+    unsafe_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    rustdoc::all,
+    reason = "generated"
+)]
 
 #[cfg(not(feature = "keyvalue"))]
 wit_bindgen::generate!({

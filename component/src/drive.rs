@@ -171,7 +171,11 @@ impl Drive {
             return;
         }
         let tick = monotonic_clock::subscribe_duration(TICK_MS * 1_000_000);
-        let pollables: Vec<_> = self.calls.iter().map(|call| call.outgoing.ready()).collect();
+        let pollables: Vec<_> = self
+            .calls
+            .iter()
+            .map(|call| call.outgoing.ready())
+            .collect();
         let all: Vec<&Pollable> = pollables.iter().chain([&tick]).collect();
         let ready = poll(&all);
         let ticked = tick.ready();
@@ -207,6 +211,7 @@ impl Drive {
         }
         if ticked {
             self.handle(Input::Tick);
+            self.meter.tell();
         }
     }
 

@@ -10,6 +10,8 @@ use weir_engine::{Method, Response};
 
 /// Most bytes asked for at a time.
 const CHUNK: u64 = 65_536;
+/// How much of a body that is too large is read all the same: a sender that is not heard to the end may not hear the answer.
+const MAX_REST: usize = 1 << 20;
 
 pub(crate) fn method(request: &IncomingRequest) -> Method {
     match request.method() {
@@ -19,14 +21,14 @@ pub(crate) fn method(request: &IncomingRequest) -> Method {
     }
 }
 
-/// The body, of which no more than one byte too many is read; `None` when it does not come within `limit_ms`.
+/// The body, whole or too large; `None` when it does not come within `limit_ms`.
 pub(crate) fn body(request: &IncomingRequest, most: usize, limit_ms: u64) -> Option<Vec<u8>> {
     let incoming = request.consume().ok()?;
     let stream = incoming.stream().ok()?;
     let ready = stream.subscribe();
     let late = monotonic_clock::subscribe_duration(limit_ms.saturating_mul(1_000_000));
     let mut body = Vec::new();
-    while body.len() <= most {
+    while body.len() <= most.saturating_add(MAX_REST) {
         match stream.read(CHUNK) {
             Ok(bytes) if bytes.is_empty() => {
                 poll(&[&ready, &late]);
@@ -35,11 +37,10 @@ pub(crate) fn body(request: &IncomingRequest, most: usize, limit_ms: u64) -> Opt
                 }
             }
             Ok(bytes) => body.extend_from_slice(&bytes),
-            Err(StreamError::Closed) => return Some(body),
+            Err(StreamError::Closed) => break,
             Err(StreamError::LastOperationFailed(_)) => return None,
         }
     }
-    body.truncate(most + 1);
     Some(body)
 }
 

@@ -56,7 +56,10 @@ pub fn parse(
     document: &[u8],
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, Vec<Problem>> {
-    parse_for(Capabilities::ALL, document, env)
+    // Not `parse_for`: a module for Envoy has no use for what that looks at, nor room.
+    read(document, &shapes::DOCUMENT, |root| {
+        read::read_document(root, env)
+    })
 }
 
 /// The same for a host that gives only so much: what of the document needs more is a problem.

@@ -75,7 +75,11 @@ fn rounds(
     change: &mut dyn FnMut(&mut Vec<u8>) -> Write,
 ) -> Option<()> {
     for _ in 0..MAX_ROUNDS {
-        let absent = || shared.guards_creation().then_some((Vec::new(), Cas::ABSENT));
+        let absent = || {
+            shared
+                .guards_creation()
+                .then_some((Vec::new(), Cas::ABSENT))
+        };
         let (mut value, cas) = shared.get(key).or_else(absent)?;
         match change(&mut value) {
             Write::No => return Some(()),

@@ -1,9 +1,9 @@
 //! The frame of the host tests: one world per scenario, whichever gateway stands in the middle of it.
 //!
 //! ```text
-//!   Sender (weir-sim) ──push──▶ Gateway: weir.wasm in Envoy │ in the wasmtime host ──▶ weir-store, SQLite
-//!                                                                                  ──▶ weir-sim api, TLS
-//!                                                                                  ──▶ weir-sim app
+//!   Sender (weir-sim) ──push──▶ Gateway: weir.wasm in Envoy │ in the wasmtime host   ──▶ weir-store, SQLite
+//!                                        weir-component.wasm in weir-serve           ──▶ weir-sim api, TLS
+//!                                                                                    ──▶ weir-sim app
 //! ```
 //!
 //! A scenario is written once, against [`World`] and [`Gateway`], and says only what WeChat, the store and the API see,
@@ -17,11 +17,13 @@ pub mod chaos;
 pub mod flood;
 mod gateway;
 pub mod host_faults;
+mod in_component;
 mod in_envoy;
 mod in_wasmtime;
 mod world;
 
 pub use gateway::{Gateway, Setup, Update, Vms, WORKERS};
+pub use in_component::{InComponent, TAKEN_IN};
 pub use in_envoy::InEnvoy;
 pub use in_wasmtime::InWasmtime;
 pub use world::{Plan, SEAL_KEY, SHOP_KEY, World, eventually, somebody};

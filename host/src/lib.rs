@@ -22,6 +22,7 @@
 //! | `faults` | what goes wrong on request |
 //! | `http` | connections, streams, filters, routing |
 //! | `upstream` | clusters, connections, callouts |
+//! | `component` | Weir as a WASI component (feature `component`); shares nothing with the rest but metrics |
 //!
 //! # Invariants
 //! - A VM is entered by one thread, from one place ([`vm`](self)), and never while it runs.
@@ -34,6 +35,8 @@
 
 mod abi;
 mod base;
+#[cfg(feature = "component")]
+pub mod component;
 pub mod config;
 mod context;
 mod faults;

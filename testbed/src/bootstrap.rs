@@ -333,6 +333,12 @@ impl Bootstrap {
             .context("the wasm filter has no configuration here")
     }
 
+    pub(crate) fn cluster_named(&self, name: &str) -> Result<&Value> {
+        let clusters = self.array("/static_resources/clusters")?;
+        let found = clusters.iter().find(|cluster| cluster["name"] == name);
+        found.with_context(|| format!("nothing is named {name}"))
+    }
+
     fn cluster(&mut self, name: &str) -> Result<&mut Value> {
         named(self.array_mut("/static_resources/clusters")?, name)
     }

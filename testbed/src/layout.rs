@@ -62,6 +62,24 @@ impl Layout {
         self.target.join("weir-login.wasm")
     }
 
+    /// The component; `cargo xtask component` makes it.
+    #[must_use]
+    pub fn component(&self) -> PathBuf {
+        self.target.join("weir-component.wasm")
+    }
+
+    /// The component for hosts that have `wasi:keyvalue`; made with it.
+    #[must_use]
+    pub fn component_keyvalue(&self) -> PathBuf {
+        self.target.join("weir-component-keyvalue.wasm")
+    }
+
+    /// The codec for any language; made with it.
+    #[must_use]
+    pub fn codec(&self) -> PathBuf {
+        self.target.join("weir-codec.wasm")
+    }
+
     /// [`wasm`](Self::wasm) with a path that crashes a VM, for tests.
     #[must_use]
     pub fn wasm_with_trap(&self) -> PathBuf {

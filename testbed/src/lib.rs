@@ -10,6 +10,7 @@
 //! | [`process`]   | a child that is ended when its guard is dropped, and whose output lands in a file |
 //! | [`envoy`]     | Envoy: found or fetched, started, asked through its admin door |
 //! | [`bootstrap`] | `envoy.yaml`, rendered for loopback |
+//! | [`component`] | the same for a host without clusters, and `weir-serve` |
 //! | [`stats`]     | a snapshot of Envoy's numbers |
 //! | [`programs`]  | the store, the simulator, the wasmtime host |
 //!
@@ -20,6 +21,7 @@
 //! Windows; anything but loopback; being fast. Calls block: the callers are tests and a command line.
 
 pub mod bootstrap;
+pub mod component;
 pub mod envoy;
 pub mod layout;
 pub mod process;

@@ -9,6 +9,8 @@ use weir_testbed::layout::Layout;
 
 /// The target of the plugin.
 pub(crate) const WASM_TARGET: &str = "wasm32-wasip1";
+/// The target of the components.
+pub(crate) const COMPONENT_TARGET: &str = "wasm32-wasip2";
 
 /// The cargo that runs this command, in the repository's root.
 pub(crate) fn cargo(layout: &Layout) -> Command {
@@ -42,10 +44,15 @@ pub(crate) fn build_programs(layout: &Layout, profile: &str, packages: &[&str]) 
     run(&mut command)
 }
 
-/// Adds the wasm target to the toolchain when it is missing.
+/// Adds the plugin's target to the toolchain when it is missing.
 pub(crate) fn ensure_wasm_target(layout: &Layout) -> Result<()> {
+    ensure_target(layout, WASM_TARGET)
+}
+
+/// The same for any target.
+pub(crate) fn ensure_target(layout: &Layout, target: &str) -> Result<()> {
     let output = Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", WASM_TARGET])
+        .args(["--print", "target-libdir", "--target", target])
         .current_dir(layout.root())
         .output()
         .context("cannot run rustc")?;
@@ -53,11 +60,11 @@ pub(crate) fn ensure_wasm_target(layout: &Layout) -> Result<()> {
     if output.status.success() && Path::new(&libdir).is_dir() {
         return Ok(());
     }
-    crate::say::note(&format!("adding the target {WASM_TARGET}"));
+    crate::say::note(&format!("adding the target {target}"));
     run(Command::new("rustup")
-        .args(["target", "add", WASM_TARGET])
+        .args(["target", "add", target])
         .current_dir(layout.root()))
     .with_context(|| {
-        format!("the standard library for {WASM_TARGET} is missing; add it to your toolchain")
+        format!("the standard library for {target} is missing; add it to your toolchain")
     })
 }

@@ -37,6 +37,12 @@ pub(crate) fn check(layout: &Layout) -> Result<()> {
                     "weir-door-plugin",
                     "--exclude",
                     "weir-login-plugin",
+                    "--exclude",
+                    "weir-component",
+                    "--exclude",
+                    "weir-codec",
+                    "--exclude",
+                    "weir-component-tests",
                     "--all-targets",
                 ])
                 .args(["--", "-D", "warnings"]),
@@ -75,6 +81,12 @@ pub(crate) fn check(layout: &Layout) -> Result<()> {
                 .args([
                     "doc",
                     "--workspace",
+                    "--exclude",
+                    "weir-component",
+                    "--exclude",
+                    "weir-codec",
+                    "--exclude",
+                    "weir-component-tests",
                     "--no-deps",
                     "--document-private-items",
                 ])

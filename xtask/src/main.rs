@@ -7,6 +7,7 @@ mod bench;
 mod cargo;
 mod chaos;
 mod check;
+mod component;
 mod flood;
 mod fuzz;
 mod run;
@@ -23,11 +24,12 @@ use weir_testbed::layout::Layout;
 const HELP: &str = "\
 cargo xtask <command>
 
-  run [--once] [--host envoy|wasmtime]
+  run [--once] [--host envoy|wasmtime|component]
         Weir end to end on this machine: the store, a simulated WeChat, Envoy with envoy.yaml, and a walk
         through it (verify the URL, follow, write, unfollow). Stays up until Ctrl-C.
         --once           end after the walk; success only if every step was right
         --host wasmtime  the local wasm host in place of Envoy
+        --host component the WASI component, served by weir-serve
   test [--without-envoy] [--without-postgres] [--without-sdks] [-- <arguments for the test programs>]
         Every test, against the built module, real Envoy and PostgreSQL. The two can be told to be absent on a
         developer's machine, not where CI=true.
@@ -35,6 +37,10 @@ cargo xtask <command>
         Formatting, clippy and documentation, warnings denied, for the host and for wasm32-wasip1.
   wasm
         Build target/weir.wasm, the module that Envoy loads.
+  component [--build] [--without-sdks] [-- <arguments for the test programs>]
+        Build target/weir-component.wasm, weir-component-keyvalue.wasm and weir-codec.wasm, and try them: what they import, the
+        scenarios of the host tests, the codec from Rust and from Python.
+        --build          only build
   bench [<arguments of weir-bench>]
         Measure; the arguments are passed on (try `cargo xtask bench --help`).
   bench store [--quick]
@@ -91,6 +97,7 @@ fn command(mut arguments: Vec<String>) -> Result<()> {
         "test" => test::test(&layout, &test::Options::parse(&arguments)?),
         "check" => no_arguments(&name, &arguments).and_then(|()| check::check(&layout)),
         "wasm" => no_arguments(&name, &arguments).and_then(|()| wasm::build(&layout)),
+        "component" => component::component(&layout, &component::Options::parse(&arguments)?),
         "bench" => bench::bench(&layout, &arguments),
         "fuzz" => fuzz::fuzz(&layout, &fuzz::Options::parse(&arguments)?),
         "chaos" => chaos::chaos(&layout, chaos::rounds(&arguments)?),

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use weir_testbed::layout::Layout;
 
 use self::parts::Parts;
-use crate::{HELP, cargo, say, wasm};
+use crate::{HELP, cargo, component, say, wasm};
 
 /// Which program runs the module.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,6 +23,7 @@ pub(crate) enum Host {
     #[default]
     Envoy,
     Wasmtime,
+    Component,
 }
 
 /// What was asked for.
@@ -54,13 +55,18 @@ fn host(name: Option<&str>) -> Result<Host> {
     match name {
         Some("envoy") => Ok(Host::Envoy),
         Some("wasmtime") => Ok(Host::Wasmtime),
-        _ => bail!("--host is envoy or wasmtime\n\n{HELP}"),
+        Some("component") => Ok(Host::Component),
+        _ => bail!("--host is envoy, wasmtime or component\n\n{HELP}"),
     }
 }
 
 /// Builds everything, starts it, walks through it, and stays until Ctrl-C.
 pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
-    wasm::build(layout)?;
+    if options.host == Host::Component {
+        component::build(layout)?;
+    } else {
+        wasm::build(layout)?;
+    }
     say::timed("store and simulator", || {
         cargo::build_programs(layout, "dev", &["weir-store", "weir-sim"])
     })?;
@@ -148,6 +154,7 @@ mod tests {
             }
         );
         assert_eq!(asked(&["--host=envoy"]).host, Host::Envoy);
+        assert_eq!(asked(&["--host=component"]).host, Host::Component);
         assert!(parse(&["--host"]).is_err());
         assert!(parse(&["--host", "nginx"]).is_err());
     }

@@ -55,22 +55,7 @@ impl Options {
 pub(crate) fn test(layout: &Layout, options: &Options) -> Result<()> {
     options.allowed(std::env::var("CI").is_ok_and(|value| value == "true"))?;
     wasm::build_for_tests(layout)?;
-    // One build for everything: with the programs built apart, shared dependencies would be compiled twice, because
-    // each set of packages asks for its own set of their features.
-    let tests = || {
-        let mut command = cargo::cargo(layout);
-        command.args([
-            "test",
-            "--workspace",
-            "--exclude",
-            "weir-plugin",
-            "--exclude",
-            "weir-door-plugin",
-            "--exclude",
-            "weir-login-plugin",
-        ]);
-        command
-    };
+    let tests = || tests(layout);
     say::timed("tests and programs", || cargo::run(tests().arg("--no-run")))?;
 
     let mut command = tests();
@@ -102,6 +87,31 @@ pub(crate) fn test(layout: &Layout, options: &Options) -> Result<()> {
     })?;
     say::step("all tests passed");
     Ok(())
+}
+
+/// All tests, as a command to go on with.
+///
+/// One build for everything: with the programs built apart, shared dependencies would be compiled twice, because each set of
+/// packages asks for its own set of their features.
+pub(crate) fn tests(layout: &Layout) -> std::process::Command {
+    let mut command = cargo::cargo(layout);
+    command.args([
+        "test",
+        "--workspace",
+        "--exclude",
+        "weir-plugin",
+        "--exclude",
+        "weir-door-plugin",
+        "--exclude",
+        "weir-login-plugin",
+        "--exclude",
+        "weir-component",
+        "--exclude",
+        "weir-codec",
+        "--exclude",
+        "weir-component-tests",
+    ]);
+    command
 }
 
 #[cfg(test)]

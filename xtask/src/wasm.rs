@@ -64,7 +64,8 @@ fn build_as(layout: &Layout, surface: &Surface, features: &[&str], path: &Path) 
     })
 }
 
-fn compile(layout: &Layout, surface: &Surface, features: &[&str]) -> Result<()> {
+/// Flags for rustc, as cargo wants them encoded.
+pub(crate) fn remapped_paths(layout: &Layout) -> Result<String> {
     // Panic messages carry source paths into Envoy's log; none of them is to name the build machine.
     let home = |variable: &str, below: &str| {
         std::env::var(variable)
@@ -84,6 +85,11 @@ fn compile(layout: &Layout, surface: &Surface, features: &[&str]) -> Result<()> 
             home("RUSTUP_HOME", ".rustup")
         ),
     ];
+    Ok(flags.join("\u{1f}"))
+}
+
+fn compile(layout: &Layout, surface: &Surface, features: &[&str]) -> Result<()> {
+    let flags = remapped_paths(layout)?;
     let mut build = cargo::cargo(layout);
     cargo::run(
         link::configure(&mut build)?
@@ -99,7 +105,7 @@ fn compile(layout: &Layout, surface: &Surface, features: &[&str]) -> Result<()> 
                 &features.join(","),
             ])
             .env_remove("RUSTFLAGS")
-            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")),
+            .env("CARGO_ENCODED_RUSTFLAGS", flags),
     )
 }
 

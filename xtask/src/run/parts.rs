@@ -8,12 +8,13 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use weir_testbed::bootstrap::{Bootstrap, DOOR_LISTENER, LISTENER, STORE, WECHAT_API};
+use weir_testbed::component::{ComponentHost, Settings};
 use weir_testbed::envoy::{self, Binary, Envoy};
 use weir_testbed::layout::Layout;
 use weir_testbed::programs::{Api, Store, WasmHost};
 
 use super::Host;
-use crate::{cargo, say};
+use crate::{cargo, component, say};
 
 /// Ports of `envoy.yaml`.
 const PUSH_PORT: u16 = 10_000;
@@ -28,6 +29,7 @@ const SHOP_KEY: &str = "the-shop-of-a-local-run";
 pub(super) enum Chosen {
     Envoy(Binary),
     Wasmtime(PathBuf),
+    Component(PathBuf),
 }
 
 /// Envoy, or the wasmtime host where it is wanted or where no Envoy can be had.
@@ -53,6 +55,11 @@ pub(super) fn find_gateway(layout: &Layout, host: Host) -> Result<Chosen> {
             )),
         }
     }
+    if host == Host::Component {
+        return say::timed("weir-serve", || {
+            component::build_host(layout).map(Chosen::Component)
+        });
+    }
     say::timed("the wasmtime host", || {
         cargo::build_programs(layout, "dev", &["weir-host"])
     })?;
@@ -64,6 +71,7 @@ pub(super) fn find_gateway(layout: &Layout, host: Host) -> Result<Chosen> {
 enum Gateway {
     Envoy(Envoy),
     Wasmtime(WasmHost),
+    Component(ComponentHost),
 }
 
 /// Everything that runs; dropping it ends the gateway first, what is behind it afterwards.
@@ -103,8 +111,10 @@ impl Parts {
             .door(&layout.door_wasm(), |_| {})?
             .endpoint(STORE, store.address())?
             .endpoint(WECHAT_API, api.address())?
-            .trusted_ca(WECHAT_API, api.ca())?
-            .wasm_file(&layout.built_wasm()?)?;
+            .trusted_ca(WECHAT_API, api.ca())?;
+        if !matches!(chosen, Chosen::Component(_)) {
+            bootstrap.wasm_file(&layout.built_wasm()?)?;
+        }
         let environment = environment(&account)?;
         let (gateway, push, door) = match chosen {
             Chosen::Envoy(binary) => {
@@ -121,6 +131,18 @@ impl Parts {
                 let host = WasmHost::start(&program, &bootstrap, &dir, environment)?;
                 let push = host.push_address();
                 (Gateway::Wasmtime(host), push, None)
+            }
+            Chosen::Component(program) => {
+                let host = ComponentHost::start(
+                    &program,
+                    &layout.component(),
+                    &Settings::of(&bootstrap)?,
+                    &dir,
+                    preferred(PUSH_PORT),
+                    environment,
+                )?;
+                let push = host.push_address();
+                (Gateway::Component(host), push, None)
             }
         };
         Ok(Self {
@@ -152,6 +174,7 @@ impl Parts {
         let gateway = match self.gateway {
             Gateway::Envoy(_) => "Envoy",
             Gateway::Wasmtime(_) => "wasmtime host",
+            Gateway::Component(_) => "weir-serve",
         };
         let line = |name: &str, what: &str| println!("    {name:<16}{what}");
         line(gateway, &self.push_url());
@@ -201,6 +224,7 @@ impl Parts {
         let gateway = match &mut self.gateway {
             Gateway::Envoy(envoy) => envoy.process(),
             Gateway::Wasmtime(host) => host.process(),
+            Gateway::Component(host) => host.process(),
         };
         for (name, process) in [
             ("the gateway", gateway),
