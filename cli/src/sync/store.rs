@@ -6,13 +6,14 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail, ensure};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{RequestBuilder, StatusCode};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use weir_errands::calls::Ended;
 use weir_errands::door::{client, words};
 use weir_errands::pace::{Pace, Patience, Stop};
 use weir_errands::sync::{Followers, Store};
 use weir_store_api::jobs::{Sync, SyncRequest};
-use weir_store_api::read::{Account, Page, Problem, User};
+use weir_store_api::read::{Account, Page, Problem};
 use weir_store_api::{BatchAnswer, CONTENT_TYPE_BATCH, EventStatus};
 
 use super::args::SyncArgs;
@@ -224,12 +225,18 @@ impl Store for HttpStore {
             ("limit", &limit),
         ];
         query.extend(cursor.map(|cursor| ("cursor", cursor)));
-        let page: Page<User> = (self.patiently(pace, || self.get("/v1/users", &query))).await?;
+        let page: Page<Listed> = (self.patiently(pace, || self.get("/v1/users", &query))).await?;
         Ok(Followers {
             openids: page.items.into_iter().map(|user| user.openid).collect(),
             next: page.next_cursor,
         })
     }
+}
+
+/// What a sync needs to know of a user.
+#[derive(Deserialize)]
+struct Listed {
+    openid: String,
 }
 
 /// Why there is no answer.
