@@ -2,7 +2,7 @@
 //!
 //! A job is a row that says what is wanted, who asked and how far it is. Every store on the database looks for rows that are due,
 //! and takes a lease on the account and the kind of work before it begins: so one store at a time does it, and one that died
-//! is followed by another, which goes on from what is kept ([`syncs`]).
+//! is followed by another, which goes on from what is kept ([`syncs`](mod@syncs)).
 //!
 //! | file | idea |
 //! |---|---|
