@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: builds everything optimised and hands over to `weir-bench`.
+//! `cargo xtask bench`: builds everything optimised and hands over to `weir-bench`. `cargo xtask bench hosts` builds the
+//! component and `weir-serve`, too.
 //!
 //! `cargo xtask bench store` measures the store alone, on SQLite and on PostgreSQL: how fast it takes events in beside raw
 //! inserts of the same rows (`store/examples/ingest.rs`), and how long one person of a million takes to read
@@ -9,7 +10,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use weir_testbed::layout::Layout;
 
-use crate::{cargo, say, wasm};
+use crate::{cargo, component, say, wasm};
 
 /// Builds and runs the bench; the arguments are the bench's own.
 pub(crate) fn bench(layout: &Layout, arguments: &[String]) -> Result<()> {
@@ -19,11 +20,15 @@ pub(crate) fn bench(layout: &Layout, arguments: &[String]) -> Result<()> {
         return store(layout, rest);
     }
     wasm::build(layout)?;
-    cargo::build_programs(
-        layout,
-        "release",
-        &["weir-bench", "weir-store", "weir-sim", "weir-host"],
-    )?;
+    let mut packages = vec!["weir-bench", "weir-store", "weir-sim", "weir-host"];
+    if arguments.iter().any(|argument| argument == "hosts") {
+        // The one command that needs the component and what serves it.
+        component::build(layout)?;
+        component::build_hosts(layout, "release", &["weir-serve", "weir-host"])?;
+        // Built above, with the feature that this selection would take away.
+        packages.retain(|package| *package != "weir-host");
+    }
+    cargo::build_programs(layout, "release", &packages)?;
     let program = layout.built_program("weir-bench", "release")?;
     cargo::run(
         Command::new(program)

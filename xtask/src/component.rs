@@ -74,7 +74,7 @@ pub(crate) fn component(layout: &Layout, options: &Options) -> Result<()> {
         }
         cargo::run(&mut command)
     })?;
-    build_host(layout)?;
+    build_hosts(layout, "dev", &["weir-serve"])?;
     // In the build that `test` has made: the scenarios speak to weir-serve, they do not link it.
     say::timed("scenarios", || {
         let mut command = test::tests(layout);
@@ -107,12 +107,14 @@ pub(crate) fn build(layout: &Layout) -> Result<()> {
     Ok(())
 }
 
-/// Builds what serves the component; where it is.
-pub(crate) fn build_host(layout: &Layout) -> Result<std::path::PathBuf> {
+/// Builds programs of the hosts in a profile (`dev` or `release`): what serves the component, or also `weir-host`.
+pub(crate) fn build_hosts(layout: &Layout, profile: &str, programs: &[&str]) -> Result<()> {
     let mut build = cargo::cargo(layout);
-    build.arg("build").args(PACKAGES);
-    cargo::run(build.args(["--bin", "weir-serve"]))?;
-    layout.built_program("weir-serve", "debug")
+    build.args(["build", "--profile", profile]).args(PACKAGES);
+    for program in programs {
+        build.args(["--bin", program]);
+    }
+    cargo::run(&mut build)
 }
 
 fn build_one(layout: &Layout, package: &str, features: &str, path: &Path) -> Result<()> {

@@ -57,7 +57,10 @@ pub(super) fn find_gateway(layout: &Layout, host: Host) -> Result<Chosen> {
     }
     if host == Host::Component {
         return say::timed("weir-serve", || {
-            component::build_host(layout).map(Chosen::Component)
+            component::build_hosts(layout, "dev", &["weir-serve"])?;
+            layout
+                .built_program("weir-serve", "debug")
+                .map(Chosen::Component)
         });
     }
     say::timed("the wasmtime host", || {
