@@ -4,11 +4,11 @@
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
     ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method,
-    OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
+    OutgoingBody, OutgoingRequest, Scheme,
 };
 use wasip2::io::poll::Pollable;
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
-use weir_engine::CallRequest;
+use weir_engine::{CallOutcome, CallRequest};
 
 /// Most bytes of an answer; a larger one is none.
 const MAX_ANSWER: usize = 16 << 20;
@@ -25,6 +25,35 @@ pub(crate) enum Outcome {
     },
     /// The connection broke.
     Reset,
+}
+
+impl Outcome {
+    /// What a proxy would have answered for a peer that takes too long.
+    pub(crate) const TOO_LATE: Self = Self::of_host(504);
+
+    const fn of_host(status: u16) -> Self {
+        Self::Answer {
+            status,
+            retry_after_s: None,
+            body: Vec::new(),
+        }
+    }
+
+    /// As the engine wants it told.
+    pub(crate) fn told(&self) -> CallOutcome<'_> {
+        match self {
+            Self::Answer {
+                status,
+                retry_after_s,
+                body,
+            } => CallOutcome::Answer {
+                status: *status,
+                retry_after_s: *retry_after_s,
+                body,
+            },
+            Self::Reset => CallOutcome::Reset,
+        }
+    }
 }
 
 /// A call under way. Where one field is made from another it stands before it: so the host wants them dropped.
@@ -55,13 +84,12 @@ impl Outgoing {
             ("http", authority) => (Scheme::Http, authority),
             (_, authority) => (Scheme::Https, authority),
         };
-        let headers = Fields::new();
-        headers
-            .append("content-type", call.content_type.as_bytes())
-            .ok()?;
-        let length = call.body.len().to_string();
-        headers.append("content-length", length.as_bytes()).ok()?;
-        let request = OutgoingRequest::new(headers);
+        let length = call.body.len().to_string().into_bytes();
+        let headers = Fields::from_list(&[
+            ("content-type".to_owned(), call.content_type.into()),
+            ("content-length".to_owned(), length),
+        ]);
+        let request = OutgoingRequest::new(headers.ok()?);
         let method = match call.method {
             "GET" => Method::Get,
             _ => Method::Post,
@@ -72,13 +100,8 @@ impl Outgoing {
         request.set_path_with_query(Some(&call.path)).ok()?;
         let body = request.body().ok()?;
         let stream = body.write().ok()?;
-        let options = RequestOptions::new();
-        let timeout = Some(u64::from(call.timeout_ms) * 1_000_000);
-        // A host that knows no such limit leaves it to the deadline in `drive`.
-        let _ = options.set_connect_timeout(timeout);
-        let _ = options.set_first_byte_timeout(timeout);
-        let _ = options.set_between_bytes_timeout(timeout);
-        let answer = outgoing_handler::handle(request, Some(options)).ok()?;
+        // The deadline is in `drive`, whatever limits a host knows.
+        let answer = outgoing_handler::handle(request, None).ok()?;
         Some(Self::Sending {
             stream,
             body,
@@ -168,15 +191,21 @@ impl Outgoing {
     }
 
     fn read(response: IncomingResponse) -> Result<Self, Outcome> {
-        let retry_after = response.headers().get("retry-after").into_iter().next();
-        let number = |value: Vec<u8>| std::str::from_utf8(&value).ok()?.trim().parse().ok();
+        let status = response.status();
+        let retry_after_s = if (200..300).contains(&status) {
+            None
+        } else {
+            let value = response.headers().get("retry-after").into_iter().next();
+            let number = |value: Vec<u8>| std::str::from_utf8(&value).ok()?.trim().parse().ok();
+            value.and_then(number)
+        };
         let body = response.consume().map_err(|()| Outcome::Reset)?;
         let stream = body.stream().map_err(|()| Outcome::Reset)?;
         Ok(Self::Reading {
             stream,
             _body: body,
-            status: response.status(),
-            retry_after_s: retry_after.and_then(number),
+            status,
+            retry_after_s,
             _response: response,
             read: Vec::new(),
         })
@@ -201,9 +230,5 @@ fn failed(error: &ErrorCode) -> Outcome {
         ErrorCode::ConnectionReadTimeout | ErrorCode::HttpResponseTimeout => 504,
         _ => return Outcome::Reset,
     };
-    Outcome::Answer {
-        status,
-        retry_after_s: None,
-        body: Vec::new(),
-    }
+    Outcome::of_host(status)
 }

@@ -62,7 +62,7 @@ pub(crate) fn serve(request: &IncomingRequest, answer: ResponseOutparam) {
 }
 
 /// The present, in a time that all instances share: the system's clock at the beginning of the request, and the monotonic one
-/// from there on.
+/// from there on, a host call less per question.
 struct Clock {
     began_ms: u64,
     began_ns: u64,
@@ -71,23 +71,22 @@ struct Clock {
 impl Clock {
     fn start() -> Self {
         Self {
-            began_ms: unix_ms(),
+            began_ms: {
+                let now = wall_clock::now();
+                now.seconds * 1_000 + u64::from(now.nanoseconds / 1_000_000)
+            },
             began_ns: monotonic_clock::now(),
         }
     }
 
     fn now(&self) -> Now {
         let passed_ns = monotonic_clock::now().saturating_sub(self.began_ns);
+        let now_ms = self.began_ms + passed_ns / 1_000_000;
         Now {
-            unix_ms: unix_ms(),
-            mono_ms: self.began_ms + passed_ns / 1_000_000,
+            unix_ms: now_ms,
+            mono_ms: now_ms,
         }
     }
-}
-
-fn unix_ms() -> u64 {
-    let now = wall_clock::now();
-    now.seconds * 1_000 + u64::from(now.nanoseconds / 1_000_000)
 }
 
 /// The host's chance.
@@ -170,64 +169,46 @@ impl Drive {
         if self.woken {
             return;
         }
-        let tick = monotonic_clock::subscribe_duration(TICK_MS * 1_000_000);
-        let pollables: Vec<_> = self
-            .calls
-            .iter()
-            .map(|call| call.outgoing.ready())
-            .collect();
-        let all: Vec<&Pollable> = pollables.iter().chain([&tick]).collect();
-        let ready = poll(&all);
-        let ticked = tick.ready();
-        // Children before those that they are made from.
-        drop(all);
-        drop(pollables);
+        let ready = self.ready();
         let now_ms = self.clock.now().mono_ms;
-        for (number, mut in_flight) in (0..).zip(std::mem::take(&mut self.calls)) {
-            let end = if ready.contains(&number) {
-                match in_flight.outgoing.advance() {
-                    Ok(outgoing) => {
-                        in_flight.outgoing = outgoing;
-                        None
-                    }
-                    Err(outcome) => {
-                        self.done(in_flight.call, &outcome);
-                        continue;
-                    }
+        let calls = std::mem::take(&mut self.calls);
+        let tick = calls.len();
+        for (number, in_flight) in calls.into_iter().enumerate() {
+            if ready.contains(&number) {
+                let InFlight { call, outgoing, .. } = in_flight;
+                match outgoing.advance() {
+                    Ok(outgoing) => self.calls.push(InFlight {
+                        call,
+                        outgoing,
+                        ..in_flight
+                    }),
+                    Err(outcome) => self.done(call, &outcome),
                 }
-            } else {
-                (now_ms >= in_flight.ends_mono_ms).then_some(())
-            };
-            if end.is_some() {
-                let too_late = Outcome::Answer {
-                    status: 504,
-                    retry_after_s: None,
-                    body: Vec::new(),
-                };
-                self.done(in_flight.call, &too_late);
+            } else if now_ms >= in_flight.ends_mono_ms {
+                self.done(in_flight.call, &Outcome::TOO_LATE);
             } else {
                 self.calls.push(in_flight);
             }
         }
-        if ticked {
+        if ready.contains(&tick) {
             self.handle(Input::Tick);
             self.meter.tell();
         }
     }
 
+    /// Which calls can go on, by their places; the place after the last one is the tick's.
+    fn ready(&self) -> Vec<usize> {
+        let tick = monotonic_clock::subscribe_duration(TICK_MS * 1_000_000);
+        let pollables: Vec<_> = (self.calls.iter())
+            .map(|call| call.outgoing.ready())
+            .collect();
+        let all: Vec<&Pollable> = pollables.iter().chain([&tick]).collect();
+        let ready = poll(&all);
+        ready.into_iter().map(|place| place as usize).collect()
+    }
+
     fn done(&mut self, call: Call, outcome: &Outcome) {
-        let outcome = match outcome {
-            Outcome::Answer {
-                status,
-                retry_after_s,
-                body,
-            } => CallOutcome::Answer {
-                status: *status,
-                retry_after_s: *retry_after_s,
-                body,
-            },
-            Outcome::Reset => CallOutcome::Reset,
-        };
+        let outcome = outcome.told();
         self.handle(Input::CallDone { call, outcome });
     }
 
@@ -248,14 +229,16 @@ impl Drive {
                 }
                 Effect::Call { call, request } => {
                     let ends_mono_ms = env.now.mono_ms + u64::from(request.timeout_ms);
-                    match Outgoing::start(request) {
-                        Some(outgoing) => self.calls.push(InFlight {
+                    match Outgoing::start(request).map(Outgoing::advance) {
+                        Some(Ok(outgoing)) => self.calls.push(InFlight {
                             call,
                             outgoing,
                             ends_mono_ms,
                         }),
-                        None => {
-                            let outcome = CallOutcome::Refused;
+                        ended => {
+                            let ended = ended.and_then(Result::err);
+                            let outcome =
+                                (ended.as_ref()).map_or(CallOutcome::Refused, Outcome::told);
                             self.engine
                                 .handle(Input::CallDone { call, outcome }, &mut env);
                         }

@@ -8,6 +8,8 @@ use wasip2::io::poll::poll;
 use wasip2::io::streams::StreamError;
 use weir_engine::{Method, Response};
 
+/// The status that a response has from the beginning.
+const OK: u16 = 200;
 /// Most bytes asked for at a time.
 const CHUNK: u64 = 65_536;
 /// How much of a body that is too large is read all the same: a sender that is not heard to the end may not hear the answer.
@@ -25,17 +27,24 @@ pub(crate) fn method(request: &IncomingRequest) -> Method {
 pub(crate) fn body(request: &IncomingRequest, most: usize, limit_ms: u64) -> Option<Vec<u8>> {
     let incoming = request.consume().ok()?;
     let stream = incoming.stream().ok()?;
-    let ready = stream.subscribe();
-    let late = monotonic_clock::subscribe_duration(limit_ms.saturating_mul(1_000_000));
+    // Made when there is something to wait for: mostly there is not.
+    let mut wait = None;
     let mut body = Vec::new();
     while body.len() <= most.saturating_add(MAX_REST) {
         match stream.read(CHUNK) {
             Ok(bytes) if bytes.is_empty() => {
-                poll(&[&ready, &late]);
-                if late.ready() {
+                let (ready, late) = wait.get_or_insert_with(|| {
+                    let limit_ns = limit_ms.saturating_mul(1_000_000);
+                    (
+                        stream.subscribe(),
+                        monotonic_clock::subscribe_duration(limit_ns),
+                    )
+                });
+                if poll(&[ready, late]).contains(&1) {
                     return None;
                 }
             }
+            Ok(bytes) if body.is_empty() => body = bytes,
             Ok(bytes) => body.extend_from_slice(&bytes),
             Err(StreamError::Closed) => break,
             Err(StreamError::LastOperationFailed(_)) => return None,
@@ -46,15 +55,17 @@ pub(crate) fn body(request: &IncomingRequest, most: usize, limit_ms: u64) -> Opt
 
 /// Answers. That nobody is there any more to hear it is no error.
 pub(crate) fn respond(answer: ResponseOutparam, response: &Response) {
-    let headers = Fields::new();
-    let length = response.body.len().to_string();
-    // Both are names and values of ours, which a host takes.
-    let _ = headers.append("content-length", length.as_bytes());
+    let length = response.body.len().to_string().into_bytes();
+    let mut headers = vec![("content-length".to_owned(), length)];
     if let Some(content_type) = response.content_type {
-        let _ = headers.append("content-type", content_type.as_bytes());
+        headers.push(("content-type".to_owned(), content_type.into()));
     }
-    let outgoing = OutgoingResponse::new(headers);
-    let _ = outgoing.set_status_code(response.status);
+    // They are names and values of ours, which a host takes.
+    let outgoing =
+        OutgoingResponse::new(Fields::from_list(&headers).unwrap_or_else(|_| Fields::new()));
+    if response.status != OK {
+        let _ = outgoing.set_status_code(response.status);
+    }
     let body = outgoing.body();
     ResponseOutparam::set(answer, Ok(outgoing));
     if let Ok(body) = body {

@@ -12,6 +12,8 @@ use crate::{HELP, say, test, wasm};
 
 /// The largest component allowed, in bytes.
 const MAX_BYTES: u64 = 1_000_000;
+/// The cargo profile: a component has room, and what it does runs per push.
+const PROFILE: &str = "door";
 /// The scenarios of the component are taken in.
 const TAKEN_IN: &str = "WEIR_COMPONENT";
 /// The test in Python is left out; the same as for the SDKs at the door.
@@ -120,7 +122,7 @@ pub(crate) fn build_hosts(layout: &Layout, profile: &str, programs: &[&str]) -> 
 fn build_one(layout: &Layout, package: &str, features: &str, path: &Path) -> Result<()> {
     cargo::run(
         cargo::cargo(layout)
-            .args(["build", "--profile", "wasm", "--target", COMPONENT_TARGET])
+            .args(["build", "--profile", PROFILE, "--target", COMPONENT_TARGET])
             .args(["--package", package, "--features", features])
             .env_remove("RUSTFLAGS")
             .env("CARGO_ENCODED_RUSTFLAGS", wasm::remapped_paths(layout)?),
@@ -128,7 +130,7 @@ fn build_one(layout: &Layout, package: &str, features: &str, path: &Path) -> Res
     let compiled = layout
         .target()
         .join(COMPONENT_TARGET)
-        .join("wasm")
+        .join(PROFILE)
         .join(format!("{}.wasm", package.replace('-', "_")));
     let bytes = fs::metadata(&compiled)
         .with_context(|| format!("cannot read {}", compiled.display()))?

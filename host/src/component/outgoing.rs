@@ -1,12 +1,23 @@
 //! Where the calls of instances go: one client for all, which keeps connections.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::pin::Pin;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+use tower_service::Service;
 use wasmtime_wasi_http::{Error as CallError, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::{Error, Options};
@@ -32,35 +43,44 @@ impl FromStr for Way {
     }
 }
 
+type Client = legacy::Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;
+
 #[derive(Clone)]
-pub(super) struct Outgoing(reqwest::Client);
+pub(super) struct Outgoing(Client);
 
 impl Outgoing {
     pub(super) fn new(options: &Options) -> Result<Self, Error> {
-        let mut client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy();
-        for way in &options.ways {
-            client = client.resolve(&way.name, way.address);
-        }
+        let mut roots = RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
         for path in &options.trusted_ca {
-            let wrong = |path: &PathBuf, why: &dyn std::fmt::Display| {
-                Error::Certificate(path.clone(), why.to_string())
-            };
-            let pem = std::fs::read(path).map_err(|e| wrong(path, &e))?;
-            let certificates =
-                reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| wrong(path, &e))?;
-            for certificate in certificates {
-                client = client.add_root_certificate(certificate);
+            let wrong = |why: String| Error::Certificate(path.clone(), why);
+            let certificates = CertificateDer::pem_file_iter(path);
+            for certificate in certificates.map_err(|e| wrong(e.to_string()))? {
+                let certificate = certificate.map_err(|e| wrong(e.to_string()))?;
+                roots.add(certificate).map_err(|e| wrong(e.to_string()))?;
             }
         }
-        let client = client.build();
-        client
-            .map(Self)
-            .map_err(|e| Error::Io(std::io::Error::other(e)))
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| Error::Io(std::io::Error::other(e)))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut tcp = HttpConnector::new_with_resolver(Resolver::new(&options.ways));
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .build(connector);
+        Ok(Self(client))
     }
 }
-
 type Call<T> = Box<dyn Future<Output = Result<T, CallError>> + Send>;
 
 impl WasiHttpHooks for Outgoing {
@@ -78,13 +98,15 @@ impl WasiHttpHooks for Outgoing {
             let (head, body) = request.into_parts();
             let call = async {
                 let body: Bytes = body.collect().await?.to_bytes();
-                let request = http::Request::from_parts(head, body);
-                let request = request.try_into().map_err(failed)?;
-                client.execute(request).await.map_err(failed)
+                let request = http::Request::from_parts(head, Full::new(body));
+                client
+                    .request(request)
+                    .await
+                    .map_err(|error| failed(&error))
             };
             let answer = tokio::time::timeout(limit, call).await;
             let answer = answer.map_err(|_| CallError::HttpResponseTimeout)??;
-            let answer = http::Response::from(answer).map(|body| {
+            let answer = answer.map(|body| {
                 body.map_err(|_| CallError::HttpResponseIncomplete)
                     .boxed_unsync()
             });
@@ -95,12 +117,46 @@ impl WasiHttpHooks for Outgoing {
 }
 
 /// What became of a call that brought no answer. Only where it was not connected it is certain that the peer has not seen it.
-fn failed(error: reqwest::Error) -> CallError {
+fn failed(error: &legacy::Error) -> CallError {
     if error.is_connect() {
         CallError::ConnectionRefused
-    } else if error.is_timeout() {
-        CallError::HttpResponseTimeout
     } else {
         CallError::ConnectionTerminated
+    }
+}
+
+/// Where names are: where the operator says, or where the system does.
+#[derive(Clone)]
+struct Resolver {
+    ways: Arc<[Way]>,
+    system: GaiResolver,
+}
+
+impl Resolver {
+    fn new(ways: &[Way]) -> Self {
+        Self {
+            ways: ways.into(),
+            system: GaiResolver::new(),
+        }
+    }
+}
+
+impl Service<Name> for Resolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = std::io::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.system.poll_ready(context)
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let ways = self.ways.iter().filter(|way| way.name == name.as_str());
+        let known: Vec<_> = ways.map(|way| way.address).collect();
+        if !known.is_empty() {
+            return Box::pin(std::future::ready(Ok(known.into_iter())));
+        }
+        let asked = self.system.call(name);
+        Box::pin(async move { Ok(asked.await?.collect::<Vec<_>>().into_iter()) })
     }
 }
