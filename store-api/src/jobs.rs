@@ -219,8 +219,8 @@ pub struct CampaignProgress {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Recipient {
-    /// Whose.
-    pub openid: String,
+    /// Whose; `null`: of somebody who was erased.
+    pub openid: Option<String>,
     /// `sent`; `refused`: not sent, for certain; `unknown`: sent or not; `null`: it has not had its turn, or is on its way.
     pub outcome: Option<String>,
     /// When it left, where it may have been sent and that is not known.

@@ -10,9 +10,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use weir_store_api::read::Decision;
 use weir_store_api::{ASK_USER, EventResult, EventStatus};
 
-use crate::fact::{self, Attributes, Change, Fact, Sighting};
+use crate::fact::{self, Attributes, Change, Erasure, Fact, Sighting};
 use crate::fold::Clock;
 use crate::ledger::Claim;
 
@@ -56,7 +57,13 @@ impl NewEvent {
     }
 
     /// What is personal of an identity is to be erased now. The event tells the log so, and names nobody but by number.
-    pub(crate) fn erasure(account: &str, openid: &str, uid: i64, now_ms: i64) -> Self {
+    pub(crate) fn erasure(
+        account: &str,
+        openid: &str,
+        uid: i64,
+        decision: Option<Decision>,
+        now_ms: i64,
+    ) -> Self {
         let source = format!("/accounts/{account}");
         let id = format!("erase-{uid}-{now_ms}");
         let at = Clock::new(now_ms.div_euclid(1000), now_ms, &source, &id);
@@ -67,7 +74,7 @@ impl NewEvent {
                 at,
                 sighting: Some(Sighting {
                     openid: openid.to_owned(),
-                    change: Change::Erase { unfollowed: false },
+                    change: Change::Erase(Erasure::Demand(decision.map(Box::new))),
                 }),
                 reply: None,
                 sends: None,

@@ -70,12 +70,13 @@ struct Line {
 pub(super) struct Kept(pub(super) Journal);
 
 impl Ledger for Kept {
-    async fn begin(&self, openid: &str, at_ms: i64) -> Result<(), NotKept> {
+    async fn begin(&self, openid: &str, at_ms: i64) -> Result<Option<Fate>, NotKept> {
         let line = IntentLine {
             to: openid,
             at: at_ms,
         };
-        Ok(self.0.keep(&line).await?)
+        self.0.keep(&line).await?;
+        Ok(None)
     }
 
     fn settle(&self, openid: &str, fate: &Fate) -> Result<(), NotKept> {

@@ -36,11 +36,16 @@ pub fn is_campaign(text: &str) -> bool {
 
 /// Where it is kept who was about to be sent the message, and what became of it.
 pub trait Ledger: Send + Sync + 'static {
-    /// Keeps that somebody is about to be sent the message, at this time in Unix milliseconds. On return it is durable.
+    /// Keeps that somebody is about to be sent the message, at this time in Unix milliseconds. On return it is durable; or
+    /// they are not to be sent it any more, and that is their fate.
     ///
     /// # Errors
     /// It is not kept: nothing is sent.
-    fn begin(&self, openid: &str, at_ms: i64) -> impl Future<Output = Result<(), NotKept>> + Send;
+    fn begin(
+        &self,
+        openid: &str,
+        at_ms: i64,
+    ) -> impl Future<Output = Result<Option<Fate>, NotKept>> + Send;
 
     /// Notes what became of it. If a crash takes it, it is not known.
     ///

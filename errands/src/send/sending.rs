@@ -72,9 +72,13 @@ impl<L: Ledger> Sending<L> {
         }
         let begun_ms = now_ms();
         let openid = &recipient.openid;
-        if let Err(NotKept(why)) = self.ledger.begin(openid, begun_ms).await {
-            self.pace.stop(Stop::NotKept(why));
-            return None;
+        match self.ledger.begin(openid, begun_ms).await {
+            Ok(None) => {}
+            Ok(fate) => return fate,
+            Err(NotKept(why)) => {
+                self.pace.stop(Stop::NotKept(why));
+                return None;
+            }
         }
         let fate = self.carry_out(recipient, since_ms, begun_ms).await;
         if let Err(NotKept(why)) = self.ledger.settle(openid, &fate) {

@@ -47,6 +47,8 @@ pub const LEASE: Duration = Duration::from_secs(60);
 
 /// Where WeChat tells all about a member card.
 const USER_INFO: &str = "/card/membercard/userinfo/get";
+/// What of its answer a member told of themselves.
+const PERSONAL: [&str; 4] = ["nickname", "membership_number", "sex", "user_info"];
 
 /// A card, by its names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -151,8 +153,16 @@ impl Questions {
         for ours in ["errcode", "errmsg"] {
             card.as_object_mut().map(|card| card.remove(ours));
         }
+        let known = select::folded_card(&*self.repo, &name.account, &name.card_id, &name.code);
+        let known = known.await?.unwrap_or_default();
+        if known.is_impersonal() {
+            for personal in PERSONAL {
+                card.as_object_mut().map(|card| card.remove(personal));
+            }
+        }
         let openid = card["openid"].as_str().filter(|openid| !openid.is_empty());
-        let openid = openid.map(str::to_owned);
+        // Whose it is must be known, so that it can be erased.
+        let openid = openid.or(known.holder()).map(str::to_owned);
         let appid = select::appid(&*self.repo, &name.account).await?;
         let event = snapshot(name, &appid, openid.as_deref(), now_ms(), &card);
         let raw = serde_json::value::to_raw_value(&event);

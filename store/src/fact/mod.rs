@@ -10,6 +10,7 @@ mod phone;
 mod profile;
 mod push;
 
+use weir_store_api::read::Decision;
 use weir_store_api::{
     TYPE_CARD_SNAPSHOT, TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE, TYPE_SEND_RESULT,
     TYPE_SESSION_STARTED, TYPE_USER_PHONE, TYPE_USER_SNAPSHOT, WechatUser,
@@ -70,10 +71,7 @@ pub enum Change {
     /// They unfollowed.
     Unfollow,
     /// What is personal of them is not to be kept any more.
-    Erase {
-        /// Because they unfollowed; else because somebody demanded it.
-        unfollowed: bool,
-    },
+    Erase(Erasure),
     /// Their profile, as WeChat's API returned it.
     Profile(Box<WechatUser>),
     /// They logged in.
@@ -87,6 +85,16 @@ pub enum Change {
     Phone(Box<Phone>),
 }
 
+/// Why what is personal of somebody goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Erasure {
+    /// They unfollowed an account that keeps nothing of who does.
+    Unfollow,
+    /// Somebody demanded it of the person, of whom this is one identity. The identity whose number is the person's brings
+    /// along who it was, to be noted.
+    Demand(Option<Box<Decision>>),
+}
+
 impl Fact {
     /// Turns an unfollow of one of these accounts into an erasure.
     pub(crate) fn erase_on_unfollow(&mut self, accounts: &[String]) {
@@ -94,7 +102,7 @@ impl Fact {
             && sighting.change == Change::Unfollow
             && accounts.contains(&self.account)
         {
-            sighting.change = Change::Erase { unfollowed: true };
+            sighting.change = Change::Erase(Erasure::Unfollow);
         }
     }
 }

@@ -7,8 +7,14 @@
 //! | changes of bonus and balance | a set: those that are newer than that answer |
 //! | when it was first seen, and first known to be active | the earliest |
 //! | when its form was handed in, when it was looked at | the latest |
+//! | until when what is personal is not kept | the latest |
 //!
 //! Maxima, minima and a set cut by a maximum: applying a fact again, or two facts the other way round, changes nothing.
+//!
+//! # Erasure
+//! What is personal and of before is gone, and stays away in whatever order it arrives: the form, names, how the card was
+//! taken, where it goes, what its user did with it. Of WeChat's later words nothing personal is kept either, until the user takes the
+//! card again or hands in a form. Who has it, its state, bonus and balance stay: the card is still good.
 //!
 //! # Bounds
 //! [`CHANGES`] changes are remembered. A card that changed more often since WeChat's last word has a bonus that is not known.
@@ -114,6 +120,19 @@ pub struct Told {
     pub custom: FormFields,
 }
 
+impl Told {
+    /// Forgets what its user told of themselves.
+    fn erase(&mut self) {
+        *self = Self {
+            bonus: self.bonus,
+            balance: self.balance,
+            status: self.status.take(),
+            active: self.active,
+            ..Self::default()
+        };
+    }
+}
+
 /// What is known of a card.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -132,6 +151,8 @@ pub struct Card {
     submitted: Option<i64>,
     activated: Option<i64>,
     viewed: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased: Option<i64>,
 }
 
 /// Keeps the newer of two.
@@ -152,50 +173,32 @@ fn earlier(slot: &mut Option<i64>, second: i64) {
 impl Card {
     /// Takes in one fact. To be called once per event, which names the holder or not.
     pub fn apply(&mut self, at: Clock, holder: Option<&str>, change: &CardChange) {
-        let second = at.second();
-        earlier(&mut self.first_seen, second);
+        earlier(&mut self.first_seen, at.second());
         if let Some(holder) = holder {
             newer(&mut self.holder, at, holder.to_owned());
         }
+        if self.erased.is_none_or(|erased| erased < at.second()) {
+            self.note(at, change);
+        }
         let state = match change {
-            CardChange::Taken(taking) => {
-                newer(&mut self.taking, at, taking.clone());
-                Some(CardState::Held)
-            }
-            CardChange::TakenByFriend(giving) => {
-                newer(&mut self.giving, at, giving.clone());
-                Some(CardState::Given)
-            }
-            CardChange::Offered(giving) => {
-                newer(&mut self.giving, at, giving.clone());
-                Some(CardState::Offered)
-            }
-            CardChange::Returned => {
-                newer(&mut self.giving, at, Giving::default());
-                Some(CardState::Held)
-            }
+            CardChange::Taken(_) | CardChange::Returned => Some(CardState::Held),
+            CardChange::TakenByFriend(_) => Some(CardState::Given),
+            CardChange::Offered(_) => Some(CardState::Offered),
             CardChange::Deleted => Some(CardState::Deleted),
-            CardChange::Used { by } => {
-                newer(&mut self.used, at, by.clone());
-                None
-            }
-            CardChange::Viewed => {
-                later(&mut self.viewed, second);
-                None
-            }
+            CardChange::Used { .. } | CardChange::Viewed | CardChange::Submitted => None,
             CardChange::Changed { bonus, balance } => {
                 self.change(at, *bonus, *balance);
                 None
             }
-            CardChange::Submitted => {
-                later(&mut self.submitted, second);
-                None
-            }
             CardChange::Told(told) => {
                 if told.active == Some(true) {
-                    earlier(&mut self.activated, second);
+                    earlier(&mut self.activated, at.second());
                 }
-                newer(&mut self.told, at, (**told).clone());
+                let mut said = (**told).clone();
+                if self.is_impersonal() {
+                    said.erase();
+                }
+                newer(&mut self.told, at, said);
                 told.status.as_deref().and_then(state_of)
             }
         };
@@ -206,6 +209,45 @@ impl Card {
         let told = self.told.as_ref().map(|(at, _)| *at);
         self.changes
             .retain(|(at, ..)| told.is_none_or(|told| told < *at));
+    }
+
+    /// Takes in what of a fact is personal.
+    fn note(&mut self, at: Clock, change: &CardChange) {
+        match change {
+            CardChange::Taken(taking) => newer(&mut self.taking, at, taking.clone()),
+            CardChange::TakenByFriend(giving) | CardChange::Offered(giving) => {
+                newer(&mut self.giving, at, giving.clone());
+            }
+            CardChange::Returned => newer(&mut self.giving, at, Giving::default()),
+            CardChange::Used { by } => newer(&mut self.used, at, by.clone()),
+            CardChange::Viewed => later(&mut self.viewed, at.second()),
+            CardChange::Submitted => later(&mut self.submitted, at.second()),
+            CardChange::Deleted | CardChange::Changed { .. } | CardChange::Told(_) => {}
+        }
+    }
+
+    /// Forgets what is personal and was told up to this Unix second.
+    pub fn erase(&mut self, second: i64) {
+        later(&mut self.erased, second);
+        let is_gone = |at: Clock| at.second() <= second;
+        self.taking.take_if(|(at, _)| is_gone(*at));
+        self.giving.take_if(|(at, _)| is_gone(*at));
+        self.used.take_if(|(at, _)| is_gone(*at));
+        self.viewed.take_if(|at| *at <= second);
+        self.submitted.take_if(|at| *at <= second);
+        let is_impersonal = self.is_impersonal();
+        if let Some((at, told)) = &mut self.told
+            && (is_impersonal || is_gone(*at))
+        {
+            told.erase();
+        }
+    }
+
+    /// Whether what its user told of themselves is not to be kept: it was erased, and they have told nothing since.
+    #[must_use]
+    pub fn is_impersonal(&self) -> bool {
+        let taken = self.taking.as_ref().map(|(at, _)| at.second());
+        self.erased.is_some() && self.erased >= taken.max(self.submitted)
     }
 
     /// One more than is remembered is kept, to know whether there are more.
@@ -321,6 +363,8 @@ fn state_of(status: &str) -> Option<CardState> {
 
 #[cfg(test)]
 mod tests {
+    use weir_store_api::read::FormValue;
+
     use super::*;
 
     fn at(second: i64) -> Clock {
@@ -382,6 +426,71 @@ mod tests {
         card.apply(at(3), Some("oA"), &offered);
         let to = card.giving().and_then(|giving| giving.openid.as_deref());
         assert_eq!((card.state(), to), (CardState::Offered, Some("oB")));
+    }
+
+    #[test]
+    fn what_was_erased_stays_away_until_its_user_tells_it_again() {
+        let form = |name: &str, bonus| {
+            CardChange::Told(Box::new(Told {
+                nickname: Some(name.into()),
+                bonus: Some(bonus),
+                common: [("mobile".to_owned(), FormValue::One("155".into()))].into(),
+                ..Told::default()
+            }))
+        };
+        let taken = CardChange::Taken(Taking {
+            channel: Some("x".into()),
+            ..Taking::default()
+        });
+        let before = [
+            (1, taken.clone()),
+            (2, CardChange::Submitted),
+            (3, form("old", 5)),
+            (4, CardChange::Viewed),
+            (5, CardChange::Used { by: None }),
+            (6, changed(2)),
+        ];
+        // The erasure comes at any place among them.
+        for place in 0..=before.len() {
+            let mut card = Card::default();
+            for (index, (second, change)) in before.iter().enumerate() {
+                if index == place {
+                    card.erase(6);
+                }
+                card.apply(at(*second), Some("oA"), change);
+            }
+            card.erase(6);
+            let left = Card {
+                told: Some((
+                    at(3),
+                    Told {
+                        bonus: Some(5),
+                        ..Told::default()
+                    },
+                )),
+                changes: vec![(at(6), 2, -1)],
+                erased: Some(6),
+                first_seen: Some(1),
+                holder: Some((at(6), "oA".into())),
+                state: Some((at(1), CardState::Held)),
+                ..Card::default()
+            };
+            assert_eq!(card, left, "{place}");
+
+            // WeChat knows the form still; it is none that was given to us since.
+            card.apply(at(9), Some("oA"), &form("old", 9));
+            assert!(card.is_impersonal());
+            let (_, told) = card.told().unwrap();
+            assert_eq!((told.nickname.as_deref(), told.bonus), (None, Some(9)));
+            for again in [&taken, &CardChange::Submitted] {
+                let mut card = card.clone();
+                card.apply(at(10), Some("oA"), again);
+                card.apply(at(11), Some("oA"), &form("new", 9));
+                let (_, told) = card.told().unwrap();
+                assert_eq!(told.nickname.as_deref(), Some("new"));
+                assert_eq!(told.common.len(), 1);
+            }
+        }
     }
 
     #[test]

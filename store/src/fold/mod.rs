@@ -16,7 +16,7 @@ pub use credit::{Balance, CreditChange, CreditNews, balance};
 pub use follow::{Evidence, Follow, Followed};
 pub use profile::{Clocks, Profile};
 
-use crate::fact::Change;
+use crate::fact::{Change, Erasure};
 
 /// What is known of a person within one account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,8 +44,8 @@ impl Person {
                 self.evidence.unfollow(at);
                 self.unfollowed_times += 1;
             }
-            Change::Erase { unfollowed } => {
-                if *unfollowed {
+            Change::Erase(why) => {
+                if *why == Erasure::Unfollow {
                     self.evidence.unfollow(at);
                     self.unfollowed_times += 1;
                 }

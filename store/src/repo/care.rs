@@ -45,12 +45,12 @@ const WRITE: &str = "INSERT INTO extensions (user_key, account_key, name, value,
     WHERE extensions.at_ms = $6 RETURNING at_ms";
 const REMOVE: &str =
     "DELETE FROM extensions WHERE user_key = $1 AND account_key = $2 AND name = $3";
-const REMOVE_ALL: &str = "DELETE FROM extensions WHERE user_key = $1";
+pub(super) const REMOVE_ALL: &str = "DELETE FROM extensions WHERE user_key = $1";
 /// `$1` an identity's uid: the last word on it.
 const AUDIT: &str = "SELECT audit_key, state, reason, decider, at_ms FROM audits \
     WHERE user_key = $1 ORDER BY audit_key DESC LIMIT 1";
-const DECIDE: &str = "INSERT INTO audits (user_key, state, reason, decider, at_ms) VALUES ($1, $2, $3, $4, $5) \
-    RETURNING audit_key";
+pub(super) const DECIDE: &str =
+    "INSERT INTO audits (user_key, state, reason, decider, at_ms) VALUES ($1, $2, $3, $4, $5)";
 
 /// How SQLite must go about each.
 #[cfg(test)]
@@ -199,15 +199,6 @@ fn merged(mut fields: Fields, patch: &Fields) -> Fields {
         }
     }
     fields
-}
-
-/// Removes all fields that are kept of somebody who has these uids, at any account.
-///
-/// # Errors
-/// The database did not answer.
-pub async fn remove_fields(repo: &dyn Repo, uids: &[i64]) -> Result<(), RepoError> {
-    let identities = uids.iter().map(|uid| vec![Cell::Int(*uid)]).collect();
-    repo.change(REMOVE_ALL, identities).await.map(drop)
 }
 
 /// The last word on somebody who has these uids.

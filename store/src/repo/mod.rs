@@ -7,6 +7,7 @@
 
 mod cards;
 pub mod care;
+mod erase;
 mod migrate;
 mod people;
 mod person;
@@ -26,6 +27,7 @@ use async_trait::async_trait;
 use weir_store_api::Work;
 
 use crate::event::NewEvent;
+pub(crate) use erase::nameless;
 pub use row::{Cell, Row};
 
 /// A database.

@@ -1,29 +1,13 @@
-//! What holds identities together, and who logged in: the same for both databases.
+//! What holds identities together, and who logged in: the same for both databases. What is erased is in
+//! [`super::erase`].
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::erase::Erased;
 use super::sends::ClockRow;
 use crate::fact::{Change, Fact, Phone};
-
-/// Erases what was told of an identity, `$1`, up to the Unix second `$2`, beside its profile: its phone number, its messages
-/// and what it allowed to be sent, the replies it got, and the contents of all events about it. What stays is that the events
-/// happened: their names are what makes repeating them harmless.
-pub(super) const ERASE: [&str; 6] = [
-    "DELETE FROM phones WHERE user_key = $1 AND at <= $2",
-    "DELETE FROM messages WHERE user_key = $1 AND sent_at <= $2",
-    "DELETE FROM credit_news WHERE at <= $2 AND credit_key IN (SELECT c.credit_key FROM users u CROSS JOIN credits c \
-        WHERE u.user_key = $1 AND c.account_key = u.account_key AND c.openid = u.openid)",
-    "DELETE FROM credits WHERE credit_key IN (SELECT c.credit_key FROM users u CROSS JOIN credits c \
-        WHERE u.user_key = $1 AND c.account_key = u.account_key AND c.openid = u.openid \
-        AND NOT EXISTS (SELECT 1 FROM credit_news n WHERE n.credit_key = c.credit_key AND n.at > $2))",
-    "UPDATE work SET reply = NULL WHERE reply IS NOT NULL AND done_at_ms IS NOT NULL AND (source_key, push) IN \
-        (SELECT e.source_key, e.id FROM users u CROSS JOIN events e \
-        WHERE u.user_key = $1 AND e.account_key = u.account_key AND e.subject = u.openid AND e.at_ms / 1000 <= $2)",
-    "UPDATE events SET data = NULL WHERE data IS NOT NULL AND seq IN (SELECT e.seq FROM users u CROSS JOIN events e \
-        WHERE u.user_key = $1 AND e.account_key = u.account_key AND e.subject = u.openid AND e.at_ms / 1000 <= $2)",
-];
 
 /// What the new events of a batch tell, in the order that rows are locked in.
 #[derive(Debug, Default)]
@@ -31,7 +15,7 @@ pub(super) struct Ties<'a> {
     unions: BTreeMap<(i64, &'a str), ClockRow>,
     logins: BTreeMap<i64, (i64, i64)>,
     phones: BTreeMap<i64, (ClockRow, &'a Phone)>,
-    erased: BTreeMap<i64, i64>,
+    erased: BTreeMap<i64, Erased<'a>>,
 }
 
 /// A row of `unions`. Serialized, the keys are the column names.
@@ -68,9 +52,8 @@ impl<'a> Ties<'a> {
         let Some(sighting) = &fact.sighting else {
             return;
         };
-        if matches!(sighting.change, Change::Erase { .. }) {
-            let last = self.erased.entry(user_key).or_insert(i64::MIN);
-            *last = fact.at.second().max(*last);
+        if let Change::Erase(why) = &sighting.change {
+            self.erased.entry(user_key).or_default().add(fact.at, why);
         }
         let unionid = match &sighting.change {
             Change::Profile(profile) => profile.unionid.as_deref(),
@@ -97,7 +80,7 @@ impl<'a> Ties<'a> {
             | Change::Message(_)
             | Change::Follow { .. }
             | Change::Unfollow
-            | Change::Erase { .. } => None,
+            | Change::Erase(_) => None,
         };
         if let Some(unionid) = unionid.filter(|unionid| !unionid.is_empty()) {
             let at = ClockRow::from(fact.at);
@@ -106,11 +89,11 @@ impl<'a> Ties<'a> {
         }
     }
 
-    /// Of whom everything up to which second is to be erased.
-    pub(super) fn erased(&self) -> impl Iterator<Item = (i64, i64)> {
+    /// Of whom what is to be erased.
+    pub(super) fn erased(&self) -> impl Iterator<Item = (i64, &Erased<'a>)> {
         self.erased
             .iter()
-            .map(|(user_key, second)| (*user_key, *second))
+            .map(|(user_key, erased)| (*user_key, erased))
     }
 
     pub(super) fn unions(&self) -> Vec<UnionRow<'a>> {

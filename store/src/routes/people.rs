@@ -17,7 +17,6 @@ use super::{Parameters, now_ms};
 use crate::body;
 use crate::error::Error;
 use crate::event::NewEvent;
-use crate::ingest::{Outcome, Refusal};
 use crate::openapi::{BodyRefused, NotFound, Patch, Uid};
 use crate::repo::care::{self, FieldsError};
 use crate::repo::select;
@@ -138,9 +137,10 @@ pub(crate) struct EraseParameters {
     reason: String,
 }
 
-/// `DELETE /v1/people/{uid}`: erases what is personal of a person: profiles, phone numbers, messages, what they allowed to be
-/// sent, fields, the contents of all events about them. What stays are uids, openids, unionids, and the names of events; and
-/// the decision `erased`, which is the answer. An event of before that arrives later is kept as it comes.
+/// `DELETE /v1/people/{uid}`: erases what is personal of a person, all of it or nothing: profiles, phone numbers, messages,
+/// what they allowed to be sent, what was sent to them, what members told of themselves, fields, their places in campaigns, the
+/// contents of all events about them. What stays are uids, openids, unionids, the names of events, and of cards their names,
+/// state and worth; and the decision `erased`, which is the answer.
 #[utoipa::path(delete, path = "/v1/people/{uid}", tag = "people", params(Uid, EraseParameters),
     responses((status = OK, body = Audit), NotFound))]
 pub(crate) async fn erase(
@@ -157,25 +157,17 @@ pub(crate) async fn erase(
     check(&decision)?;
     let person = person(&state, uid).await?;
     let now_ms = now_ms();
-    let events: Vec<NewEvent> = person
-        .identities
-        .iter()
-        .map(|known| NewEvent::erasure(&known.user.account, &known.user.openid, known.uid, now_ms))
-        .collect();
-    let refused = |refusal| match refusal {
-        Refusal::Full => Error::QueueFull,
-        Refusal::Ending => Error::ShuttingDown,
-        Refusal::Failed => Error::DatabaseUnavailable,
-    };
-    let outcomes = state.ingest.store(events, 0).await.map_err(refused)?;
-    if outcomes.contains(&Outcome::Refused) {
-        return Err(Error::Internal);
-    }
-    let uids: Vec<i64> = person.identities.iter().map(|known| known.uid).collect();
-    care::remove_fields(&*state.repo, &uids).await?;
-    // Last: where it stands, the rest is done. Who gets no answer asks again.
-    care::decide(&*state.repo, person.uid, &decision, now_ms).await?;
+    let events = person.identities.iter().map(|known| {
+        let (account, openid) = (&known.user.account, &known.user.openid);
+        let decision = (known.uid == person.uid).then(|| decision.clone());
+        NewEvent::erasure(account, openid, known.uid, decision, now_ms)
+    });
+    let events: Vec<NewEvent> = events.collect();
+    // A commit of their own: together with others' events they could be parted.
+    let erased = state.repo.commit(&events.into()).await;
+    // Also after a failure: it may have been done all the same.
     forget(&state, &person);
+    erased?;
     let audit = self::person(&state, uid).await?.audit;
     audit.map(Json).ok_or(Error::Internal)
 }

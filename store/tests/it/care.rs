@@ -1,15 +1,18 @@
 //! What is added to people and counted of them: fields, decisions, until when they may be written to, who came and went.
 
+use std::time::Duration;
+
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use weir_store::config::Config;
 use weir_store::testing::TestStore;
 use weir_store_api::read::{
-    Audit, DailyFollows, FollowDay, FollowState, Person, Problem, StoredEvent, User,
+    Audit, CardDetail, CardState, DailyFollows, FollowDay, FollowState, Person, Problem,
+    StoredEvent, User,
 };
 use weir_store_api::{EventStatus, WorkState};
 
-use crate::world::{ACCOUNT, T0, World, claim, event, given, push_to};
+use crate::world::{ACCOUNT, Database, T0, World, claim, event, given, push_to};
 use crate::world::{snapshot, subscribe, text, unsubscribe};
 
 on_both_databases! {
@@ -25,6 +28,8 @@ on_both_databases! {
     who_unfollows_is_remembered_unless_the_account_erases,
     who_was_erased_comes_back_as_the_same_with_nothing_from_before,
     a_person_who_is_deleted_is_a_number_that_nothing_is_known_of,
+    an_erasure_that_fails_at_its_end_has_erased_nothing,
+    what_members_told_of_themselves_goes_with_them_and_their_cards_stay,
 }
 
 impl World {
@@ -565,4 +570,137 @@ async fn who_came_and_went_is_counted_by_the_days_of_beijing(world: World) {
         let response = world.http.get(world.url(&path)).send().await.unwrap();
         assert_eq!(response.status(), status, "{path}");
     }
+}
+
+impl World {
+    /// Runs statements in the database behind the store's back.
+    async fn tamper(&self, sqlite: &str, postgres: &str) {
+        match &self.database {
+            Database::Sqlite(folder) => {
+                let path = folder.path().join("weir.db");
+                let connection = rusqlite::Connection::open(path).unwrap();
+                connection.busy_timeout(Duration::from_secs(60)).unwrap();
+                connection.execute_batch(sqlite).unwrap();
+            }
+            Database::Postgres(database) => {
+                let connecting = tokio_postgres::connect(database.url(), tokio_postgres::NoTls);
+                let (client, connection) = connecting.await.unwrap();
+                tokio::spawn(connection);
+                client.batch_execute(postgres).await.unwrap();
+            }
+        }
+    }
+
+    async fn delete(&self, uid: i64) -> StatusCode {
+        let path = format!("/v1/people/{uid}?by=li.wei&reason=asked");
+        let response = self.ask(Method::DELETE, &path, &json!(null)).await;
+        response.status()
+    }
+}
+
+/// The last thing it does fails; then it does not.
+async fn an_erasure_that_fails_at_its_end_has_erased_nothing(world: World) {
+    acquaint(&world).await;
+    let hello = json!({"MsgType": "text", "Content": "hello", "MsgId": "1"});
+    let other = push_to("mini", "weir.message.text", "b", "oM", T0 + 1, hello);
+    world.create(&[other]).await;
+    merge(&world).await;
+    let uid = world.uid_of(ACCOUNT, "oA").await;
+    world.patch(uid, ACCOUNT, json!({"level": 1})).await;
+    let before = world.someone(uid).await;
+    let log: Vec<Value> = world.list("/v1/events", 200).await;
+
+    world
+        .tamper(
+            "CREATE TRIGGER broken BEFORE INSERT ON audits BEGIN SELECT RAISE(ABORT, 'told so'); END",
+            "ALTER TABLE audits ADD CONSTRAINT broken CHECK (state <> 'erased')",
+        )
+        .await;
+    assert_eq!(world.delete(uid).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(world.someone(uid).await, before);
+    let after: Vec<Value> = world.list("/v1/events", 200).await;
+    assert_eq!(after, log);
+    assert_eq!(world.list::<Value>("/v1/messages", 50).await.len(), 2);
+
+    world
+        .tamper(
+            "DROP TRIGGER broken",
+            "ALTER TABLE audits DROP CONSTRAINT broken",
+        )
+        .await;
+    assert_eq!(world.delete(uid).await, StatusCode::OK);
+    let person = world.someone(uid).await;
+    assert_eq!((person.name, person.extensions.len()), (None, 0));
+    assert!(world.list::<Value>("/v1/messages", 50).await.is_empty());
+}
+
+async fn what_members_told_of_themselves_goes_with_them_and_their_cards_stay(world: World) {
+    let about = |name: &str, id: &str, second: i64, fields: Value| {
+        crate::cards::about(name, id, "oA", second, "1", fields)
+    };
+    let told = |id: &str, second: i64| {
+        let card = json!({
+            "openid": "oA", "user_card_status": "NORMAL", "nickname": "Band", "membership_number": "316510891",
+            "bonus": 100, "balance": 2000, "sex": "MALE", "has_active": true,
+            "user_info": {"common_field_list": [{"name": "USER_FORM_INFO_FLAG_MOBILE", "value": "15521328888"}]},
+        });
+        let data = json!({
+            "account": ACCOUNT, "appid": "wx0123456789abcdef", "card_id": crate::cards::CARD, "code": "1", "card": card,
+        });
+        let mut event = event("weir.card.snapshot", id, second, &data);
+        event["subject"] = json!("oA");
+        event
+    };
+    world
+        .create(&[
+            about("user_get_card", "get", T0, json!({"OuterStr": "poster-7"})),
+            about("submit_membercard_user_info", "submit", T0 + 1, json!({})),
+            told("told", T0 + 2),
+            about(
+                "update_member_card",
+                "change",
+                T0 + 3,
+                json!({"ModifyBonus": 5}),
+            ),
+            about("user_view_card", "view", T0 + 4, json!({})),
+        ])
+        .await;
+    let path = format!("/v1/cards/{}/1", crate::cards::CARD);
+    let before: CardDetail = world.get(&path).await;
+    assert!(before.card.asking.is_some() && before.card.taken.is_some());
+    let uid = world.uid_of(ACCOUNT, "oA").await;
+    assert_eq!(world.delete(uid).await, StatusCode::OK);
+
+    let after: CardDetail = world.get(&path).await;
+    let card = after.card;
+    assert_eq!(
+        (card.openid.as_deref(), card.state),
+        (Some("oA"), CardState::Held)
+    );
+    assert_eq!((card.bonus, card.balance), (Some(105), Some(2000)));
+    assert_eq!((&card.taken, &card.asking), (&None, &None));
+    assert_eq!((&card.form_submitted_at, &card.viewed_at), (&None, &None));
+    let member = card.member.unwrap();
+    assert_eq!(member.status.as_deref(), Some("NORMAL"));
+    assert_eq!(
+        (&member.nickname, &member.membership_number, &member.sex),
+        (&None, &None, &None)
+    );
+    assert!(member.common_fields.is_empty());
+    for id in ["get", "submit", "told", "change", "view"] {
+        assert!(!world.has_data(id).await, "{id}");
+    }
+
+    // What arrives from before brings nothing back, and what WeChat says later neither, until they take it again.
+    world
+        .create(&[told("late", T0 + 2), told("later", T0 + 2_000_000_000)])
+        .await;
+    let known: CardDetail = world.get(&path).await;
+    assert_eq!(known.card.member.unwrap().nickname, None);
+    let taken = about("user_get_card", "again", T0 + 2_000_000_001, json!({}));
+    world
+        .create(&[taken, told("last", T0 + 2_000_000_002)])
+        .await;
+    let known: CardDetail = world.get(&path).await;
+    assert_eq!(known.card.member.unwrap().nickname.as_deref(), Some("Band"));
 }

@@ -1,5 +1,6 @@
 //! What is asked of the database about campaigns: the same for both.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use weir_errands::send::{Fate, Outcome, Past};
@@ -10,7 +11,7 @@ use super::Wanted;
 use crate::cursor::{Order, Position};
 use crate::jobs::rows::{Shown, json, read, shown, text};
 use crate::repo::select::{Slice, milliseconds};
-use crate::repo::{Cell, Repo, RepoError, Row};
+use crate::repo::{Cell, Repo, RepoError, Row, nameless};
 
 /// Due when its recipients are there: until then it is at the end of time.
 const CREATE: &str = "INSERT INTO jobs (account, kind, name, state, request, asked_by, why, asked_ms, due_ms, stop, tries, counts, whole) \
@@ -29,38 +30,72 @@ const LIST: &str = "SELECT j.job_key, j.account, j.state, j.request, j.asked_by,
      j.errcode, j.reason, j.counts, j.name FROM jobs j WHERE j.account = $1 AND j.kind = 'campaign' AND j.job_key < $2 \
      ORDER BY j.job_key DESC LIMIT $3";
 
-const ADD: &str = "INSERT INTO campaign_recipients (job_key, openid, vals, begins, retryable) \
-     VALUES ($1, $2, $3, 0, 0) ON CONFLICT DO NOTHING";
+/// Who was erased since a campaign, `j`, was asked for, `r.openid`.
+macro_rules! erased {
+    () => {
+        "EXISTS (SELECT 1 FROM accounts a CROSS JOIN users u CROSS JOIN erasures e WHERE a.name = j.account \
+         AND u.account_key = a.account_key AND u.openid = r.openid AND e.user_key = u.user_key AND e.at_ms >= j.asked_ms)"
+    };
+}
+
+/// Adds rows. Those who were erased since are not taken in again.
+macro_rules! add {
+    ($rows:literal) => {
+        concat!(
+            "INSERT INTO campaign_recipients (job_key, openid, vals, begins, retryable) \
+             SELECT r.job_key, r.openid, r.vals, 0, 0 FROM (SELECT column1 AS job_key, column2 AS openid, \
+             column3 AS vals, column4 AS place FROM (VALUES ",
+            $rows,
+            ") v) r JOIN jobs j ON j.job_key = r.job_key WHERE NOT ",
+            erased!(),
+            " ORDER BY r.place ON CONFLICT DO NOTHING"
+        )
+    };
+}
+
+const ADD: &str = add!("(CAST($1 AS BIGINT), $2, $3, 0)");
 /// Rows of one statement that adds many.
 const MANY: usize = 100;
 static ADD_MANY: LazyLock<String> = LazyLock::new(|| {
     let row = |row: usize| {
         format!(
-            "(${}, ${}, ${}, 0, 0)",
+            "(CAST(${} AS BIGINT), ${}, ${}, {row})",
             row * 3 + 1,
             row * 3 + 2,
             row * 3 + 3
         )
     };
     let rows: Vec<_> = (0..MANY).map(row).collect();
-    format!(
-        "INSERT INTO campaign_recipients (job_key, openid, vals, begins, retryable) VALUES {} ON CONFLICT DO NOTHING",
-        rows.join(", ")
-    )
+    ADD.replace("(CAST($1 AS BIGINT), $2, $3, 0)", &rows.join(", "))
 });
 const TO_SEND: &str = "SELECT recipient_key, openid, vals, begins, begun_ms, outcome, errcode, msgid, reason, field, retryable \
-     FROM campaign_recipients WHERE job_key = $1 AND recipient_key > $2 ORDER BY recipient_key LIMIT $3";
-const RECIPIENTS: &str = "SELECT recipient_key, openid, begun_ms, outcome, errcode, msgid, reason, field, retryable \
+     FROM campaign_recipients WHERE job_key = $1 AND recipient_key > $2 AND erased = 0 ORDER BY recipient_key LIMIT $3";
+const RECIPIENTS: &str = "SELECT recipient_key, CASE erased WHEN 0 THEN openid END, begun_ms, outcome, errcode, msgid, reason, field, retryable \
      FROM campaign_recipients WHERE job_key = $1 AND recipient_key < $2 ORDER BY recipient_key DESC LIMIT $3";
 const TALLY: &str =
     "SELECT outcome, COUNT(*) FROM campaign_recipients WHERE job_key = $1 GROUP BY outcome";
-/// The count is compared: of two who are about to send, one does.
-const BEGIN: &str = "UPDATE campaign_recipients SET begins = begins + 1, begun_ms = COALESCE(begun_ms, $4), outcome = NULL, \
+/// The count is compared: of two who are about to send, one does. Nobody does to somebody who was erased.
+const BEGIN: &str = concat!(
+    "UPDATE campaign_recipients AS r SET begins = begins + 1, begun_ms = COALESCE(begun_ms, $3), outcome = NULL, \
      errcode = NULL, msgid = NULL, reason = NULL, field = NULL, retryable = 0 \
-     WHERE job_key = $1 AND openid = $2 AND begins = $3 RETURNING openid";
+     WHERE recipient_key = $1 AND begins = $2 AND erased = 0 \
+     AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.job_key = r.job_key AND ",
+    erased!(),
+    ") RETURNING recipient_key"
+);
+/// Somebody who was erased while they were added.
+const FORGET: &str = concat!(
+    "UPDATE campaign_recipients AS r SET ",
+    nameless!(),
+    " WHERE recipient_key = $1 AND erased = 0 AND EXISTS (SELECT 1 FROM jobs j WHERE j.job_key = r.job_key AND ",
+    erased!(),
+    ")"
+);
+const GONE: &str = "SELECT recipient_key, outcome FROM campaign_recipients WHERE recipient_key = $1 AND erased = 1";
 /// Where it is known what became of it, the time when it may have left is of no use any more.
-const SETTLE: &str = "UPDATE campaign_recipients SET outcome = $4, begun_ms = CASE WHEN $4 = 'unknown' THEN begun_ms END, \
-     errcode = $5, msgid = $6, reason = $7, field = $8, retryable = $9 WHERE job_key = $1 AND openid = $2 AND begins = $3";
+const SETTLE: &str = "UPDATE campaign_recipients SET outcome = $3, begun_ms = CASE WHEN $3 = 'unknown' THEN begun_ms END, \
+     errcode = $4, msgid = $5, reason = $6, field = $7, retryable = CASE erased WHEN 0 THEN CAST($8 AS BIGINT) ELSE 0 END \
+     WHERE recipient_key = $1 AND begins = $2";
 
 /// A campaign that is there.
 pub(super) struct Known {
@@ -219,7 +254,7 @@ pub async fn recipients(
     ];
     let rows = repo.select(RECIPIENTS, vec![cells]).await?;
     let read = |mut row: Row| {
-        let (key, openid, begun_ms) = (row.some_int()?, row.some_text()?, row.int()?);
+        let (key, openid, begun_ms) = (row.some_int()?, row.text()?, row.int()?);
         let recipient = Recipient {
             openid,
             outcome: row.text()?,
@@ -286,11 +321,7 @@ pub(super) async fn to_send(
 fn some_to_send(mut row: Row) -> Result<ToSend, RepoError> {
     let (key, openid, values) = (row.some_int()?, row.some_text()?, row.some_text()?);
     let (begins, begun_ms, outcome) = (row.some_int()?, row.int()?, row.text()?);
-    let outcome = outcome.map(|outcome| match outcome.as_str() {
-        "sent" => Outcome::Sent,
-        "refused" => Outcome::Refused,
-        _ => Outcome::Unknown,
-    });
+    let outcome = outcome.map(|outcome| some_outcome(&outcome));
     let (errcode, msgid, reason) = (row.int()?, row.text()?, row.text()?);
     let (field, retryable) = (row.text()?, row.some_int()? == 1);
     let fate = outcome.map(|outcome| Fate {
@@ -314,49 +345,72 @@ fn some_to_send(mut row: Row) -> Result<ToSend, RepoError> {
     })
 }
 
+fn some_outcome(column: &str) -> Outcome {
+    match column {
+        "sent" => Outcome::Sent,
+        "refused" => Outcome::Refused,
+        _ => Outcome::Unknown,
+    }
+}
+
 /// Somebody is about to be sent the message.
 pub(super) struct Beginning {
-    pub(super) openid: String,
+    pub(super) key: i64,
     pub(super) begins: i64,
     pub(super) at_ms: i64,
 }
 
 /// What became of it.
 pub(super) struct Settling {
-    pub(super) openid: String,
+    pub(super) key: i64,
     pub(super) begins: i64,
     pub(super) fate: Fate,
 }
 
-/// Keeps beginnings; whose were kept. On return they are durable.
+/// What became of a beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begun {
+    /// It is durable.
+    Kept,
+    /// They were erased: nobody is sent anything. This is what their row counts as.
+    Erased(Outcome),
+}
+
+/// Keeps beginnings; what became of each. Of those that are not there, another store sends.
 pub(super) async fn begin(
     repo: &dyn Repo,
-    id: i64,
     beginnings: &[Beginning],
-) -> Result<Vec<String>, RepoError> {
+) -> Result<HashMap<i64, Begun>, RepoError> {
     let cells = beginnings.iter().map(|beginning| {
         vec![
-            Cell::Int(id),
-            text(&beginning.openid),
+            Cell::Int(beginning.key),
             Cell::Int(beginning.begins),
             Cell::Int(beginning.at_ms),
         ]
     });
-    let rows = repo.change(BEGIN, cells.collect()).await?;
-    rows.into_iter().map(|mut row| row.some_text()).collect()
+    let mut begun = HashMap::new();
+    for mut row in repo.change(BEGIN, cells.collect()).await? {
+        begun.insert(row.some_int()?, Begun::Kept);
+    }
+    let keys = beginnings.iter().map(|beginning| beginning.key);
+    let others = keys.filter(|key| !begun.contains_key(key));
+    let others: Vec<_> = others.map(|key| vec![Cell::Int(key)]).collect();
+    if !others.is_empty() {
+        repo.change(FORGET, others.clone()).await?;
+        for mut row in repo.select(GONE, others).await? {
+            let (key, outcome) = (row.some_int()?, row.some_text()?);
+            begun.insert(key, Begun::Erased(some_outcome(&outcome)));
+        }
+    }
+    Ok(begun)
 }
 
 /// Notes what became of some.
-pub(super) async fn settle(
-    repo: &dyn Repo,
-    id: i64,
-    settlings: &[Settling],
-) -> Result<(), RepoError> {
+pub(super) async fn settle(repo: &dyn Repo, settlings: &[Settling]) -> Result<(), RepoError> {
     let cells = settlings.iter().map(|settling| {
         let fate = &settling.fate;
         vec![
-            Cell::Int(id),
-            text(&settling.openid),
+            Cell::Int(settling.key),
             Cell::Int(settling.begins),
             text(match fate.outcome {
                 Outcome::Sent => "sent",
@@ -379,7 +433,9 @@ mod tests {
 
     #[test]
     fn many_rows_have_a_parameter_for_each_value() {
-        assert!(ADD_MANY.contains("($1, $2, $3, 0, 0)"));
-        assert!(ADD_MANY.contains(&format!("${}, 0, 0) ON CONFLICT", MANY * 3)));
+        assert!(ADD_MANY.contains(
+            "(VALUES (CAST($1 AS BIGINT), $2, $3, 0), (CAST($4 AS BIGINT), $5, $6, 1), "
+        ));
+        assert!(ADD_MANY.contains(&format!(", ${}, {}))", MANY * 3, MANY - 1)));
     }
 }

@@ -19,7 +19,7 @@ use weir_errands::send::{
 use weir_store_api::jobs::CampaignProgress;
 
 use super::Wanted;
-use super::rows::{self, Beginning, Settling, ToSend};
+use super::rows::{self, Beginning, Begun, Settling, ToSend};
 use crate::jobs::Settings;
 use crate::jobs::runner::{MINUTE, Run};
 use crate::repo::{Repo, RepoError};
@@ -62,7 +62,7 @@ impl Work {
             Err(misfit) => return Ok(Err(misfit.to_string())),
         };
         let progress = rows::tally(&*repo, id).await?;
-        let (book, keeper) = Book::open(repo.clone(), id);
+        let (book, keeper) = Book::open(repo.clone());
         let pace = Pace::new(wanted.rate.unwrap_or(settings.rate));
         let recognised = message.api.is_recognised();
         Ok(Ok(Arc::new(Self {
@@ -120,7 +120,7 @@ impl Work {
                 match plan(one.past.as_ref(), self.recognised, self.repeat, now_ms()) {
                     Plan::Leave(fate) => self.leave(one, before, fate),
                     Plan::Send { since_ms } => {
-                        self.sending.ledger.expect(&one.openid, one.begins);
+                        (self.sending.ledger).expect(&one.openid, one.key, one.begins);
                         let recipient = Recipient {
                             openid: one.openid,
                             values: one.values,
@@ -141,7 +141,7 @@ impl Work {
             self.count(before, fate.outcome);
             let ledger = &self.sending.ledger;
             ledger.put(Entry::Settle(Settling {
-                openid: one.openid,
+                key: one.key,
                 begins: one.begins,
                 fate,
             }));
@@ -204,30 +204,30 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Who was about to be sent the message, and what became of it, on its way to the database.
 struct Book {
     entries: Mutex<Option<mpsc::UnboundedSender<Entry>>>,
-    /// How often those whose turn it is were about to be sent it.
-    begins: Mutex<HashMap<String, i64>>,
+    /// Of those whose turn it is, the row's key, and how often they were about to be sent it.
+    turns: Mutex<HashMap<String, (i64, i64)>>,
 }
 
 enum Entry {
-    /// Told whether it is kept.
-    Begin(Beginning, oneshot::Sender<bool>),
+    /// Told what becomes of it.
+    Begin(Beginning, oneshot::Sender<Begun>),
     Settle(Settling),
 }
 
 impl Book {
-    fn open(repo: Arc<dyn Repo>, id: i64) -> (Self, JoinHandle<()>) {
+    fn open(repo: Arc<dyn Repo>) -> (Self, JoinHandle<()>) {
         // As many wait as there are senders.
         let (entries, queue) = mpsc::unbounded_channel();
-        let keeper = tokio::spawn(keep(repo, id, queue));
+        let keeper = tokio::spawn(keep(repo, queue));
         let book = Self {
             entries: Mutex::new(Some(entries)),
-            begins: Mutex::default(),
+            turns: Mutex::default(),
         };
         (book, keeper)
     }
 
-    fn expect(&self, openid: &str, begins: i64) {
-        lock(&self.begins).insert(openid.to_owned(), begins);
+    fn expect(&self, openid: &str, key: i64, begins: i64) {
+        lock(&self.turns).insert(openid.to_owned(), (key, begins));
     }
 
     fn put(&self, entry: Entry) -> bool {
@@ -239,27 +239,35 @@ impl Book {
 }
 
 impl Ledger for Book {
-    async fn begin(&self, openid: &str, at_ms: i64) -> Result<(), NotKept> {
-        let begins = lock(&self.begins).get(openid).copied();
-        let beginning = Beginning {
-            openid: openid.to_owned(),
-            begins: begins.unwrap_or(0),
-            at_ms,
-        };
+    async fn begin(&self, openid: &str, at_ms: i64) -> Result<Option<Fate>, NotKept> {
+        let not_kept =
+            || NotKept("the database did not keep it, or another store sends it".to_owned());
+        let turn = lock(&self.turns).get(openid).copied();
+        let (key, begins) = turn.ok_or_else(not_kept)?;
+        let beginning = Beginning { key, begins, at_ms };
         let (kept, told) = oneshot::channel();
-        if self.put(Entry::Begin(beginning, kept)) && told.await == Ok(true) {
-            return Ok(());
+        if !self.put(Entry::Begin(beginning, kept)) {
+            return Err(not_kept());
         }
-        Err(NotKept(
-            "the database did not keep it, or another store sends it".to_owned(),
-        ))
+        match told.await {
+            Ok(Begun::Kept) => Ok(None),
+            Ok(Begun::Erased(outcome)) => {
+                lock(&self.turns).remove(openid);
+                let fate = Fate::refused("erased");
+                Ok(Some(Fate { outcome, ..fate }))
+            }
+            Err(_) => Err(not_kept()),
+        }
     }
 
     fn settle(&self, openid: &str, fate: &Fate) -> Result<(), NotKept> {
-        let begins = lock(&self.begins).remove(openid);
+        // Nobody settles what was not begun.
+        let Some((key, begins)) = lock(&self.turns).remove(openid) else {
+            return Ok(());
+        };
         let settling = Settling {
-            openid: openid.to_owned(),
-            begins: begins.unwrap_or(0) + 1,
+            key,
+            begins: begins + 1,
             fate: fate.clone(),
         };
         match self.put(Entry::Settle(settling)) {
@@ -270,31 +278,29 @@ impl Ledger for Book {
 }
 
 /// Keeps what comes until nobody is left to send, everything that waits at a time in one transaction.
-async fn keep(repo: Arc<dyn Repo>, id: i64, mut queue: mpsc::UnboundedReceiver<Entry>) {
+async fn keep(repo: Arc<dyn Repo>, mut queue: mpsc::UnboundedReceiver<Entry>) {
     let mut entries = Vec::with_capacity(TOGETHER);
     while queue.recv_many(&mut entries, TOGETHER).await > 0 {
         let (mut beginnings, mut waiting, mut settlings) = (Vec::new(), Vec::new(), Vec::new());
         for entry in entries.drain(..) {
             match entry {
                 Entry::Begin(beginning, kept) => {
-                    waiting.push((beginning.openid.clone(), kept));
+                    waiting.push((beginning.key, kept));
                     beginnings.push(beginning);
                 }
                 Entry::Settle(settling) => settlings.push(settling),
             }
         }
         if !beginnings.is_empty() {
-            let kept = rows::begin(&*repo, id, &beginnings)
-                .await
-                .unwrap_or_default();
-            for (openid, told) in waiting {
-                // Who asked may be gone.
-                let _ = told.send(kept.contains(&openid));
+            let begun = rows::begin(&*repo, &beginnings).await.unwrap_or_default();
+            for (key, told) in waiting {
+                // Not told: not kept. Who asked may be gone.
+                let _ = begun.get(&key).map(|begun| told.send(*begun));
             }
         }
         let mut tries = 1;
         while !settlings.is_empty() {
-            match rows::settle(&*repo, id, &settlings).await {
+            match rows::settle(&*repo, &settlings).await {
                 Ok(()) => break,
                 // Then it is not known what became of them: nobody gets it twice.
                 Err(error) if tries >= TRIES => {

@@ -2,7 +2,10 @@
 
 use tokio_postgres::Transaction;
 
-use super::super::people::{ERASE, Ties};
+use super::super::cards::card;
+use super::super::care;
+use super::super::erase::{CAMPAIGNS, CARDS, Erased, SAVE_CARD, TOLD, UNASK_CARD};
+use super::super::people::Ties;
 use super::super::person::json;
 use super::Failure;
 use super::statements::Statements;
@@ -29,12 +32,44 @@ pub(super) async fn write(
             .execute(&statements.save_phones, &[&json(&phones)])
             .await?;
     }
-    for (user_key, second) in ties.erased() {
-        for statement in ERASE {
-            transaction
-                .execute(statement, &[&user_key, &second])
-                .await?;
-        }
+    for (user_key, erased) in ties.erased() {
+        erase(transaction, user_key, erased).await?;
+    }
+    Ok(())
+}
+
+async fn erase(
+    transaction: &Transaction<'_>,
+    user_key: i64,
+    erased: &Erased<'_>,
+) -> Result<(), Failure> {
+    for statement in TOLD {
+        transaction
+            .execute(statement, &[&user_key, &erased.second])
+            .await?;
+    }
+    for statement in CAMPAIGNS {
+        transaction.execute(statement, &[&user_key]).await?;
+    }
+    // Nobody changes them meanwhile.
+    let cards = [CARDS, " FOR UPDATE OF c"].concat();
+    for row in transaction.query(&cards, &[&user_key]).await? {
+        let card_key: i64 = row.get(0);
+        let mut card = card(row.get(1))?;
+        card.erase(erased.second);
+        transaction
+            .execute(SAVE_CARD, &[&card_key, &json(&card)])
+            .await?;
+        transaction.execute(UNASK_CARD, &[&card_key]).await?;
+    }
+    if erased.fields {
+        transaction.execute(care::REMOVE_ALL, &[&user_key]).await?;
+    }
+    if let Some((decision, at_ms)) = erased.decision {
+        let (state, reason, by) = (&decision.state, &decision.reason, &decision.by);
+        transaction
+            .execute(care::DECIDE, &[&user_key, state, reason, by, &at_ms])
+            .await?;
     }
     Ok(())
 }

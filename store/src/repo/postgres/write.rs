@@ -2,7 +2,8 @@
 //!
 //! Several stores may do this at once. What two of them could both want is locked in one order: events by source
 //! and id, then people by account and openid, then people by key, then work by source and push, then reports by account
-//! and message, then credits by account, openid and template, then cards by id, code and account, then unionids and logins by people's key.
+//! and message, then credits by account, openid and template, then cards by id, code and account, then unionids and logins by people's key. An
+//! erasure comes last, with what it finds: where it and another batch wait for each other, one of them is tried again.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,7 +20,7 @@ use super::super::{Row, Stored, Taken};
 use super::statements::Statements;
 use super::{Failure, cards, people, sends, work};
 use crate::event::NewEvent;
-use crate::fact::{Change, Fact, Message};
+use crate::fact::{Change, Erasure, Fact, Message};
 
 /// The session that writes, and what it knows by heart.
 pub(super) struct Writing {
@@ -307,7 +308,7 @@ fn gather<'a>(created: &[(i64, i64, &'a Fact)]) -> People<'a> {
             Change::Message(message) => someone.messages.push((*seq, fact, message)),
             Change::Follow { .. }
             | Change::Unfollow
-            | Change::Erase { .. }
+            | Change::Erase(_)
             | Change::Profile(_)
             | Change::Login { .. }
             | Change::Phone(_) => someone.news.push(fact),
@@ -411,7 +412,7 @@ async fn insert_follow_news(
     for (seq, account_key, fact) in created {
         let change = match fact.sighting.as_ref().map(|sighting| &sighting.change) {
             Some(Change::Follow { .. }) => 1_i64,
-            Some(Change::Unfollow | Change::Erase { unfollowed: true }) => 0,
+            Some(Change::Unfollow | Change::Erase(Erasure::Unfollow)) => 0,
             _ => continue,
         };
         seqs.push(*seq);

@@ -55,6 +55,9 @@ const DUE: &str = "SELECT card_key FROM card_fetches WHERE due_ms <= $1 ORDER BY
 const NAME: &str = "SELECT a.name, c.card_id, c.code FROM cards c CROSS JOIN accounts a \
      WHERE c.card_key = $1 AND a.account_key = c.account_key";
 
+const FOLDED: &str = "SELECT c.card FROM accounts a CROSS JOIN cards c WHERE a.name = $1 \
+     AND c.card_id = $2 AND c.code = $3 AND c.account_key = a.account_key";
+
 /// How SQLite must go about each.
 #[cfg(test)]
 pub(super) const PLANS: &[(&str, &str)] = &[
@@ -77,6 +80,10 @@ pub(super) const PLANS: &[(&str, &str)] = &[
     ),
     (ONE, "cards_by_name (card_id=? AND code=?)"),
     (DUE, "card_fetches_by_due (due_ms<?)"),
+    (
+        FOLDED,
+        "cards_by_name (card_id=? AND code=? AND account_key=?)",
+    ),
     (NAME, "SEARCH c USING INTEGER PRIMARY KEY (rowid=?)"),
 ];
 
@@ -194,6 +201,22 @@ pub async fn card_name(
         return Ok(None);
     };
     Ok(Some((row.some_text()?, row.some_text()?, row.some_text()?)))
+}
+
+/// All that is known of a card.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn folded_card(
+    repo: &dyn Repo,
+    account: &str,
+    card_id: &str,
+    code: &str,
+) -> Result<Option<fold::Card>, RepoError> {
+    let name = vec![account.into(), card_id.into(), code.into()];
+    let rows = repo.select(FOLDED, vec![name]).await?;
+    let mut cards = rows.into_iter().map(|mut row| parsed(&row.some_text()?));
+    cards.next().transpose()
 }
 
 /// Reads the columns of a `statement!`.

@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use weir_store_api::read::{Account, Page};
 
-pub use cards::{CardFilter, Found as FoundCard, card, card_name, cards, due_cards};
+pub use cards::{CardFilter, Found as FoundCard, card, card_name, cards, due_cards, folded_card};
 pub use credits::{CreditFilter, credits};
 pub use deliveries::{DeliveryFilter, deliveries};
 pub use events::{EventFilter, events};

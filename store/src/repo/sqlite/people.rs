@@ -2,8 +2,12 @@
 
 use rusqlite::Transaction;
 
-use super::super::people::{ERASE, Ties};
-use super::sql;
+use super::super::cards::card;
+use super::super::care;
+use super::super::erase::{CAMPAIGNS, CARDS, Erased, SAVE_CARD, TOLD, UNASK_CARD};
+use super::super::people::Ties;
+use super::super::person::json;
+use super::{sql, unreadable};
 
 /// The earliest word on each unionid stays; of logins the first and the last; of phones the newest.
 pub(super) fn write(transaction: &Transaction<'_>, ties: &Ties<'_>) -> rusqlite::Result<()> {
@@ -46,12 +50,54 @@ pub(super) fn write(transaction: &Transaction<'_>, ties: &Ties<'_>) -> rusqlite:
                 row.at.tie,
             ))?;
     }
-    for (user_key, second) in ties.erased() {
-        for statement in ERASE {
-            transaction
-                .prepare_cached(&sql(statement))?
-                .execute((user_key, second))?;
-        }
+    for (user_key, erased) in ties.erased() {
+        erase(transaction, user_key, erased)?;
+    }
+    Ok(())
+}
+
+fn erase(
+    transaction: &Transaction<'_>,
+    user_key: i64,
+    erased: &Erased<'_>,
+) -> rusqlite::Result<()> {
+    for statement in TOLD {
+        transaction
+            .prepare_cached(&sql(statement))?
+            .execute((user_key, erased.second))?;
+    }
+    for statement in CAMPAIGNS {
+        transaction
+            .prepare_cached(&sql(statement))?
+            .execute([user_key])?;
+    }
+    let cards: Vec<(i64, String)> = transaction
+        .prepare_cached(&sql(CARDS))?
+        .query_map([user_key], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    for (card_key, column) in cards {
+        let mut card = card(&column).map_err(unreadable)?;
+        card.erase(erased.second);
+        transaction
+            .prepare_cached(&sql(SAVE_CARD))?
+            .execute((card_key, json(&card)))?;
+        transaction
+            .prepare_cached(&sql(UNASK_CARD))?
+            .execute([card_key])?;
+    }
+    if erased.fields {
+        transaction
+            .prepare_cached(&sql(care::REMOVE_ALL))?
+            .execute([user_key])?;
+    }
+    if let Some((decision, at_ms)) = erased.decision {
+        transaction.prepare_cached(&sql(care::DECIDE))?.execute((
+            user_key,
+            &decision.state,
+            &decision.reason,
+            &decision.by,
+            at_ms,
+        ))?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use super::super::work::pages;
 use super::super::{Cell, Row, Stored, Taken};
 use super::{cards, people, run, sends, unreadable, work};
 use crate::event::NewEvent;
-use crate::fact::{Change, Fact, Message};
+use crate::fact::{Change, Erasure, Fact, Message};
 use crate::fold::Person;
 
 /// The connection that writes, and what it knows by heart.
@@ -237,7 +237,7 @@ fn project<'a>(
                 seq,
             )?;
         }
-        Change::Follow { .. } | Change::Unfollow | Change::Erase { unfollowed: true } => {
+        Change::Follow { .. } | Change::Unfollow | Change::Erase(Erasure::Unfollow) => {
             let change = matches!(sighting.change, Change::Follow { .. });
             transaction
                 .prepare_cached(
@@ -246,7 +246,7 @@ fn project<'a>(
                 .execute((seq, account_key, second, change))?;
             someone.news.push(fact);
         }
-        Change::Erase { unfollowed: false }
+        Change::Erase(Erasure::Demand(_))
         | Change::Profile(_)
         | Change::Login { .. }
         | Change::Phone(_) => someone.news.push(fact),

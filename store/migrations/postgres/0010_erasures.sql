@@ -1,0 +1,10 @@
+-- What is left of people who were erased where something else must go on without them.
+
+-- Who was erased last when, by weir_clock: a campaign that was asked for before does not take them in again.
+CREATE TABLE erasures (
+    user_key BIGINT PRIMARY KEY,
+    at_ms    BIGINT NOT NULL
+);
+
+-- 1: nobody's row any more. Its openid is a name for the row, it is never sent to, and counted all the same.
+ALTER TABLE campaign_recipients ADD COLUMN erased BIGINT NOT NULL DEFAULT 0;
