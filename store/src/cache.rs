@@ -192,6 +192,7 @@ impl People {
         let sighting = fact.sighting.as_ref();
         let unionid = sighting.and_then(|sighting| match &sighting.change {
             Change::Profile(profile) => profile.unionid.as_ref(),
+            Change::Named(unionid) => Some(unionid),
             Change::Login { unionid, .. } => unionid.as_ref(),
             _ => None,
         });

@@ -61,6 +61,8 @@ pub struct Sighting {
 pub enum Change {
     /// That they exist.
     Seen,
+    /// Their unionid, by the way.
+    Named(String),
     /// They sent a message.
     Message(Message),
     /// They followed the account.

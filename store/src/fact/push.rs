@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use weir_store_api::{PushData, TYPE_EVENT, TYPE_MESSAGE};
 
-use super::{Attributes, Change, Fact, Message, Sighting, account, identifier};
+use super::{Attributes, Change, Fact, Message, Sighting, account, identifier, word};
 use crate::fold::Clock;
 use crate::lenient::Leaf;
 use crate::{cards, sends};
@@ -32,6 +32,9 @@ struct PushFields<'a> {
     content: Leaf<'a>,
     #[serde(borrow, default, rename = "Recognition")]
     recognition: Leaf<'a>,
+    /// Of who takes a card or a gift card.
+    #[serde(borrow, default, rename = "UnionId")]
+    union_id: Leaf<'a>,
 }
 
 pub(super) fn read(event: Attributes<'_>, text: &str) -> Option<Fact> {
@@ -70,7 +73,11 @@ pub(super) fn read(event: Attributes<'_>, text: &str) -> Option<Fact> {
                 Some((from, Change::Follow { scene }))
             }
             (Sender::FromUserName, "unsubscribe") => Some((from, Change::Unfollow)),
-            (Sender::FromUserName, _) => Some((from, Change::Seen)),
+            (Sender::FromUserName, _) => {
+                let unionid = push.union_id.into_nonempty();
+                let unionid = unionid.as_deref().and_then(word);
+                Some((from, unionid.map_or(Change::Seen, Change::Named)))
+            }
         }
     } else {
         None
@@ -268,6 +275,23 @@ mod tests {
                 r#"{"FromUserName":"oA","CreateTime":"1714113000","List":{"MsgID":"1","ErrorCode":"0"}}"#,
             ],
         );
+    }
+
+    #[test]
+    fn who_takes_a_card_is_named_where_wechat_names_them() {
+        for kind in [
+            "weir.event.user_get_card",
+            "weir.event.giftcard_user_accept",
+        ] {
+            let told = |unionid: &str| {
+                let push = format!(r#"{{"FromUserName":"oA","UnionId":{unionid}}}"#);
+                sighting(kind, &push).unwrap().1
+            };
+            assert_eq!(told(r#""uA""#), Change::Named("uA".into()), "{kind}");
+            for nothing in ["null", "[]", "{}"] {
+                assert_eq!(told(nothing), Change::Seen, "{kind} {nothing}");
+            }
+        }
     }
 
     #[test]

@@ -35,7 +35,11 @@ impl Person {
     /// Takes in one fact. To be called once per event.
     pub fn apply(&mut self, at: Clock, change: &Change) {
         match change {
-            Change::Seen | Change::Message(_) | Change::Login { .. } | Change::Phone(_) => {}
+            Change::Seen
+            | Change::Named(_)
+            | Change::Message(_)
+            | Change::Login { .. }
+            | Change::Phone(_) => {}
             Change::Follow { scene } => {
                 self.evidence.follow(at, scene.as_deref());
                 self.followed_times += 1;

@@ -15,8 +15,10 @@ enum Kind {
     LogsIn,
     /// With the unionid in its answer.
     LogsInAs(&'static str),
+    /// With the unionid in the push.
+    TakesACard(&'static str),
 }
-use Kind::{Follows, Leaves, LogsIn, LogsInAs, Seen, Told};
+use Kind::{Follows, Leaves, LogsIn, LogsInAs, Seen, TakesACard, Told};
 
 #[derive(Debug, Clone, Copy)]
 struct Fact {
@@ -54,7 +56,7 @@ impl Store {
         let at = clock(fact);
         match fact.kind {
             Seen => {}
-            Told(unionid) => identity.told(unionid, at),
+            Told(unionid) | TakesACard(unionid) => identity.told(unionid, at),
             LogsIn => identity.logged_in(fact.second),
             LogsInAs(unionid) => {
                 identity.logged_in(fact.second);
@@ -160,7 +162,7 @@ fn by_definition(facts: &[Fact]) -> BTreeSet<BTreeSet<Name>> {
     let mut groups: Vec<(BTreeSet<Name>, BTreeSet<&str>)> = Vec::new();
     for fact in facts {
         let mut group = (BTreeSet::from([fact.who]), BTreeSet::new());
-        if let Told(unionid) | LogsInAs(unionid) = fact.kind {
+        if let Told(unionid) | LogsInAs(unionid) | TakesACard(unionid) = fact.kind {
             group.1.insert(unionid);
         }
         let touches = |other: &(BTreeSet<Name>, BTreeSet<&str>)| {
@@ -310,7 +312,7 @@ fn every_order_of_eight_facts_ends_alike() {
             fact(MP, 10, Told("u")),
             fact(MINI, 10, LogsInAs("u")),
             fact(SHOP, 9, Told("v")),
-            fact(OTHER, 11, Told("v")),
+            fact(OTHER, 11, TakesACard("v")),
             fact(("web", "oW"), 12, Told("w")),
             fact(OTHER, 13, Told("w")),
             fact(MINI, 13, Told("w")),
@@ -367,6 +369,7 @@ fn random_facts(dice: &mut Dice, length: usize) -> Vec<Fact> {
             LogsIn,
             Told(unionid),
             LogsInAs(unionid),
+            TakesACard(unionid),
         ];
         let second = 10 + i64::try_from(dice.roll(12)).unwrap();
         fact(dice.one_of(names), second, dice.one_of(&kinds))

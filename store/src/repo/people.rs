@@ -57,6 +57,7 @@ impl<'a> Ties<'a> {
         }
         let unionid = match &sighting.change {
             Change::Profile(profile) => profile.unionid.as_deref(),
+            Change::Named(unionid) => Some(unionid.as_str()),
             Change::Login {
                 to_mini_program,
                 unionid,

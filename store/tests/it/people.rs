@@ -13,6 +13,7 @@ on_both_databases! {
     two_who_are_found_to_be_one_are_found_by_either_number,
     the_newest_phone_number_is_told_with_the_person,
     a_number_that_nobody_has_finds_nobody,
+    a_card_that_is_taken_tells_who_somebody_is,
     all_orders_of_six_events_make_the_same_person,
     any_order_and_repetition_of_random_events_makes_the_same_people,
 }
@@ -56,6 +57,19 @@ fn login(account: &str, id: &str, openid: &str, second: i64, unionid: Option<&st
     let mut event = event("weir.session.started", id, second, &data);
     event["subject"] = json!(openid);
     event
+}
+
+/// A push about a card that carries the unionid of who took it.
+fn takes(account: &str, id: &str, openid: &str, second: i64, unionid: &str) -> Value {
+    let fields = json!({"MsgType": "event", "Event": "user_get_card", "CardId": "p1", "UserCardCode": id, "UnionId": unionid});
+    push_to(
+        account,
+        "weir.event.user_get_card",
+        id,
+        openid,
+        second,
+        fields,
+    )
 }
 
 impl World {
@@ -146,6 +160,17 @@ async fn a_login_to_a_page_tells_who_somebody_is_and_is_no_mini_program(world: W
     assert_eq!(person.identities[0].logged_in_at, None);
 }
 
+async fn a_card_that_is_taken_tells_who_somebody_is(world: World) {
+    let (card, login) = (
+        takes("mp", "c", "oMp", T0, "u"),
+        login("mini", "l", "oMini", T0 + 1, Some("u")),
+    );
+    world.create(&[login, card]).await;
+    let person = world.person("mini", "oMini").await;
+    assert_eq!(person.uid, world.uid("mp", "oMp").await);
+    assert_eq!((person.identities.len(), person.merges.len()), (2, 1));
+}
+
 async fn the_newest_phone_number_is_told_with_the_person(world: World) {
     let phone = |id: &str, second: i64, number: &str| {
         let data = json!({"account": "mini", "appid": "wxfedcba9876543210", "phone_number": number,
@@ -223,6 +248,8 @@ fn of(tag: &str, mut event: Value) -> Value {
         "/data/user/openid",
         "/data/user/unionid",
         "/data/push/FromUserName",
+        "/data/push/UserCardCode",
+        "/data/push/UnionId",
     ] {
         if let Some(value) = event.pointer_mut(path) {
             *value = tagged(value);
@@ -254,7 +281,7 @@ fn story() -> [Value; 6] {
             T0 + 2,
             json!({"unionid": "v", "nickname": "🐟"}),
         ),
-        profile("shop", "r", "oShop", T0 + 7, json!({"unionid": "u"})),
+        takes("shop", "r", "oShop", T0 + 7, "u"),
     ]
 }
 
@@ -296,11 +323,12 @@ fn random_story(dice: &mut Dice) -> Vec<Value> {
         ]);
         let second = T0 + dice.roll(20) as i64;
         let unionid = dice.one_of(&["u", "v", "w"]);
-        match dice.roll(6) {
+        match dice.roll(7) {
             0 => follows(account, &id, openid, second),
             1 => leaves(account, &id, openid, second),
             2 => login(account, &id, openid, second, None),
             3 => login(account, &id, openid, second, Some(unionid)),
+            4 => takes(account, &id, openid, second, unionid),
             _ => profile(account, &id, openid, second, json!({"unionid": unionid})),
         }
     };

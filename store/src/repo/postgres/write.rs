@@ -309,6 +309,7 @@ fn gather<'a>(created: &[(i64, i64, &'a Fact)]) -> People<'a> {
             Change::Follow { .. }
             | Change::Unfollow
             | Change::Erase(_)
+            | Change::Named(_)
             | Change::Profile(_)
             | Change::Login { .. }
             | Change::Phone(_) => someone.news.push(fact),

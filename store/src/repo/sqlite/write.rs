@@ -247,6 +247,7 @@ fn project<'a>(
             someone.news.push(fact);
         }
         Change::Erase(Erasure::Demand(_))
+        | Change::Named(_)
         | Change::Profile(_)
         | Change::Login { .. }
         | Change::Phone(_) => someone.news.push(fact),
