@@ -22,6 +22,7 @@ mod auth;
 mod body;
 mod cache;
 pub mod cards;
+mod catch_up;
 pub mod config;
 pub mod cursor;
 pub mod door;

@@ -21,6 +21,7 @@ use utoipa_axum::routes;
 use crate::asking::{Asker, Questions};
 use crate::auth::require_bearer;
 use crate::cache::People;
+use crate::catch_up::CatchUp;
 use crate::config::{Config, Limits};
 use crate::door::ThroughDoor;
 use crate::error::Error;
@@ -216,6 +217,7 @@ impl Store {
         let grace = Duration::from_millis(self.state.limits.shutdown_grace_ms);
         let shutdown = shutdown.shared();
         let asker = self.state.questions.clone().map(Asker::start);
+        let catch_up = CatchUp::start(self.state.repo.clone(), self.state.people.clone());
         // An answer is small and awaited.
         let listener = listener.tap_io(|connection| {
             if let Err(error) = connection.set_nodelay(true) {
@@ -239,6 +241,7 @@ impl Store {
         if let Some(asker) = asker {
             asker.finish(grace).await;
         }
+        catch_up.finish().await;
         self.writer.finish().await;
         tracing::info!("everything taken is committed");
         Ok(served?)

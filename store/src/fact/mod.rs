@@ -56,6 +56,13 @@ pub struct Sighting {
     pub change: Change,
 }
 
+impl Sighting {
+    /// Whether the person was named by the way.
+    pub(crate) fn is_named(&self) -> bool {
+        matches!(self.change, Change::Named(_))
+    }
+}
+
 /// What became known of a person.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {

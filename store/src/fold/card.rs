@@ -300,6 +300,12 @@ impl Card {
         Some((at.millisecond(), told))
     }
 
+    /// Whether WeChat has said all about it after this.
+    #[must_use]
+    pub fn is_told_since(&self, at: Clock) -> bool {
+        self.told.as_ref().is_some_and(|(told, _)| at < *told)
+    }
+
     /// Points: those WeChat told of, and what was pushed since. `None`: not known.
     #[must_use]
     pub fn bonus(&self) -> Option<i64> {

@@ -15,7 +15,11 @@ pub(super) type CardName<'a> = (&'a str, &'a str, i64);
 
 /// What the new events of a batch tell of cards.
 #[derive(Debug, Default)]
-pub(super) struct CardNews<'a>(BTreeMap<CardName<'a>, Vec<(Clock, &'a CardFact)>>);
+pub(super) struct CardNews<'a> {
+    facts: BTreeMap<CardName<'a>, Vec<(Clock, &'a CardFact)>>,
+    /// They were in the log before: WeChat may have been asked, and have answered since.
+    is_past: bool,
+}
 
 /// A row of `cards`. Serialized, the keys are the column names.
 #[derive(Debug, Serialize)]
@@ -26,35 +30,45 @@ pub(super) struct CardRow<'a> {
 }
 
 impl<'a> CardNews<'a> {
+    /// News of before.
+    pub(super) fn past() -> Self {
+        Self {
+            is_past: true,
+            ..Self::default()
+        }
+    }
+
     /// Takes in the fact of a new event.
     pub(super) fn add(&mut self, account_key: i64, fact: &'a Fact) {
         for card in &fact.cards {
             let name = (card.card_id.as_str(), card.code.as_str(), account_key);
-            self.0.entry(name).or_default().push((fact.at, card));
+            self.facts.entry(name).or_default().push((fact.at, card));
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.facts.is_empty()
     }
 
     /// The cards, in order.
     pub(super) fn names(&self) -> impl Iterator<Item = CardName<'a>> {
-        self.0.keys().copied()
+        self.facts.keys().copied()
     }
 
     /// What a card becomes of this one.
     pub(super) fn applied(&self, name: CardName<'_>, mut card: Card) -> Card {
-        for (at, fact) in self.0.get(&name).into_iter().flatten() {
+        for (at, fact) in self.facts.get(&name).into_iter().flatten() {
             card.apply(*at, fact.holder.as_deref(), &fact.change);
         }
         card
     }
 
-    /// Whether WeChat is to be asked of it.
-    pub(super) fn wants_more(&self, name: CardName<'_>) -> bool {
-        let facts = self.0.get(&name).into_iter().flatten();
-        facts.into_iter().any(|(_, fact)| fact.change.wants_more())
+    /// Whether WeChat is to be asked of it, which is now this.
+    pub(super) fn wants_more(&self, name: CardName<'_>, card: &Card) -> bool {
+        let mut facts = self.facts.get(&name).into_iter().flatten();
+        facts.any(|(at, fact)| {
+            fact.change.wants_more() && !(self.is_past && card.is_told_since(*at))
+        })
     }
 }
 

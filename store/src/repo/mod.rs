@@ -7,6 +7,7 @@
 
 mod cards;
 pub mod care;
+mod catch_up;
 mod erase;
 mod migrate;
 mod people;
@@ -27,6 +28,8 @@ use async_trait::async_trait;
 use weir_store_api::Work;
 
 use crate::event::NewEvent;
+pub use catch_up::Part;
+pub(crate) use catch_up::{Past, past, unread};
 pub(crate) use erase::nameless;
 pub use row::{Cell, Row};
 
@@ -61,6 +64,13 @@ pub trait Repo: fmt::Debug + Send + Sync + 'static {
         statement: &'static str,
         parameters: Vec<Vec<Cell>>,
     ) -> Result<Vec<Row>, RepoError>;
+
+    /// Projects what events that are in the log already tell, and notes that it was read so far: all in one transaction.
+    /// `false`: another process has done it.
+    ///
+    /// # Errors
+    /// As [`Repo::commit`].
+    async fn catch_up(&self, part: &Arc<Part>) -> Result<bool, RepoError>;
 
     /// Whether the database can be read and written now.
     ///

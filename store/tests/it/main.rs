@@ -7,6 +7,7 @@ mod asking;
 mod campaigns;
 mod cards;
 mod care;
+mod catch_up;
 mod concurrency;
 mod crash;
 mod crash_ledger;

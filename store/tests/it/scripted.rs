@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
-use weir_store::repo::{Batch, Cell, Repo, RepoError, Row, Stored, Taken};
+use weir_store::repo::{Batch, Cell, Part, Repo, RepoError, Row, Stored, Taken};
 
 use crate::world::soon;
 
@@ -88,6 +88,10 @@ impl Repo for Scripted {
 
     async fn change(&self, _: &'static str, _: Vec<Vec<Cell>>) -> Result<Vec<Row>, RepoError> {
         self.check().await.map(|()| Vec::new())
+    }
+
+    async fn catch_up(&self, _: &Arc<Part>) -> Result<bool, RepoError> {
+        self.check().await.map(|()| false)
     }
 
     async fn check(&self) -> Result<(), RepoError> {

@@ -23,7 +23,7 @@ on_both_databases! {
 }
 
 /// What became of a send; `fields` are added to those that all have.
-fn result(account: &str, id: &str, openid: &str, second: i64, fields: Value) -> Value {
+pub(crate) fn result(account: &str, id: &str, openid: &str, second: i64, fields: Value) -> Value {
     let mut data = json!({
         "account": account, "appid": "wx0123456789abcdef", "client": "shop", "api": "template",
         "digest": "a9993e364706816aba3e25717850c26c9cd0d89d", "errcode": 0, "outcome": "sent",
@@ -39,7 +39,7 @@ fn result(account: &str, id: &str, openid: &str, second: i64, fields: Value) -> 
     event
 }
 
-fn finished(
+pub(crate) fn finished(
     account: &str,
     id: &str,
     openid: &str,
@@ -53,14 +53,21 @@ fn finished(
 }
 
 /// An event of subscribe messages: `popup`, `change` or `sent`.
-fn about(what: &str, account: &str, id: &str, openid: &str, second: i64, list: Value) -> Value {
+pub(crate) fn about(
+    what: &str,
+    account: &str,
+    id: &str,
+    openid: &str,
+    second: i64,
+    list: Value,
+) -> Value {
     let name = format!("subscribe_msg_{what}_event");
     let fields = json!({"MsgType": "event", "Event": name, "List": list});
     let kind = format!("weir.event.{name}");
     push_to(account, &kind, id, openid, second, fields)
 }
 
-fn answer(template: &str, status: &str) -> Value {
+pub(crate) fn answer(template: &str, status: &str) -> Value {
     json!({"TemplateId": template, "SubscribeStatusString": status, "PopupScene": 0})
 }
 

@@ -41,11 +41,11 @@ pub(super) async fn write(
         let card_key: i64 = row.get(3);
         let before = card(row.get(4))?;
         let after = news.applied(name, before.clone());
+        if news.wants_more(name, &after) {
+            wanting.push(card_key);
+        }
         if after != before {
             changed.push((card_key, after));
-        }
-        if news.wants_more(name) {
-            wanting.push(card_key);
         }
     }
     let changed: Vec<CardRow<'_>> = changed

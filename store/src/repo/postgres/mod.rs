@@ -19,18 +19,19 @@ mod write;
 
 use std::error::Error as _;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use futures_util::future::try_join_all;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls};
 
-use super::{Batch, Cell, Repo, RepoError, Row, Settings, Taken, migrate};
+use super::{Batch, Cell, Part, Repo, RepoError, Row, Settings, Taken, migrate};
 use write::Writing;
 
 /// Any number, as long as every store takes the same: it names the advisory lock of migrations.
@@ -143,16 +144,32 @@ impl Postgres {
     /// Commits once. Whatever goes wrong, the session is not used again: its state is unknown, and so is what it
     /// knows by heart.
     async fn try_commit(&self, batch: &Batch) -> Result<Vec<Taken>, Failure> {
-        let mut slot = self.writer.lock().await;
-        let mut writing = match slot.take() {
-            Some(writing) if !writing.is_closed() => writing,
-            _ => Writing::start(connect(&self.config).await?).await?,
-        };
+        let (mut slot, mut writing) = self.writing().await?;
         let results = tokio::time::timeout(self.timeout, writing.commit(batch))
             .await
             .map_err(|_| RepoError::Unavailable("no answer in time".to_owned()))??;
         *slot = Some(writing);
         Ok(results)
+    }
+
+    /// The same for a part of the log.
+    async fn try_catch_up(&self, part: &Part) -> Result<bool, Failure> {
+        let (mut slot, mut writing) = self.writing().await?;
+        let is_ours = tokio::time::timeout(self.timeout, writing.catch_up(part))
+            .await
+            .map_err(|_| RepoError::Unavailable("no answer in time".to_owned()))??;
+        *slot = Some(writing);
+        Ok(is_ours)
+    }
+
+    /// The writing session, and where it is put back.
+    async fn writing(&self) -> Result<(MutexGuard<'_, Option<Writing>>, Writing), Failure> {
+        let mut slot = self.writer.lock().await;
+        let writing = match slot.take() {
+            Some(writing) if !writing.is_closed() => writing,
+            _ => Writing::start(connect(&self.config).await?).await?,
+        };
+        Ok((slot, writing))
     }
 }
 
@@ -226,6 +243,15 @@ impl Repo for Postgres {
             .await
             .map_err(|_| RepoError::Unavailable("no answer in time".to_owned()))?
             .map_err(error)
+    }
+
+    async fn catch_up(&self, part: &Arc<Part>) -> Result<bool, RepoError> {
+        // One that the server sacrificed is read again.
+        self.try_catch_up(part)
+            .await
+            .map_err(|failure| match failure {
+                Failure::Sacrificed(error) | Failure::Final(error) => error,
+            })
     }
 
     async fn check(&self) -> Result<(), RepoError> {

@@ -95,7 +95,7 @@ statements! {
             client_msg_id, digest, errcode, msgid, outcome, sent_at_ms) \
         SELECT seq, account_key, appid, openid, client, api, template_id, msgtype, client_msg_id, digest, errcode, \
             msgid, outcome, sent_at_ms \
-        FROM json_populate_recordset(NULL::sends, $1::text::json)",
+        FROM json_populate_recordset(NULL::sends, $1::text::json) ON CONFLICT (seq) DO NOTHING",
     save_reports: "INSERT INTO reports (account_key, msgid, failure, at, at_ms, tie) \
         SELECT account_key, msgid, failure, at, at_ms, tie \
         FROM json_populate_recordset(NULL::reports, $1::text::json) \
@@ -136,5 +136,5 @@ statements! {
         JOIN credits c ON c.account_key = k.account_key AND c.openid = k.openid AND c.template_id = k.template_id",
     insert_credit_news: "INSERT INTO credit_news (credit_key, seq, place, change, msgid, at, at_ms, tie) \
         SELECT credit_key, seq, place, change, msgid, at, at_ms, tie \
-        FROM json_populate_recordset(NULL::credit_news, $1::text::json)",
+        FROM json_populate_recordset(NULL::credit_news, $1::text::json) ON CONFLICT (credit_key, seq, place) DO NOTHING",
 }

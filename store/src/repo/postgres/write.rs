@@ -12,6 +12,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement, Transaction};
 
 use super::super::cards::CardNews;
+use super::super::catch_up::{self, Part};
 use super::super::people::Ties;
 use super::super::person::{FollowRow, ProfileRow, json, load};
 use super::super::sends::Additions;
@@ -20,7 +21,7 @@ use super::super::{Row, Stored, Taken};
 use super::statements::Statements;
 use super::{Failure, cards, people, sends, work};
 use crate::event::NewEvent;
-use crate::fact::{Change, Erasure, Fact, Message};
+use crate::fact::{Change, Erasure, Fact, Message, Sighting};
 
 /// The session that writes, and what it knows by heart.
 pub(super) struct Writing {
@@ -176,6 +177,60 @@ impl Writing {
         people::write(&transaction, statements, &ties).await?;
         transaction.commit().await?;
         Ok(taken)
+    }
+}
+
+impl Writing {
+    /// See [`Repo::catch_up`](crate::repo::Repo::catch_up).
+    pub(super) async fn catch_up(&mut self, part: &Part) -> Result<bool, Failure> {
+        let transaction = self.client.transaction().await?;
+        let statements = &self.statements;
+        // Whoever comes second waits here, and finds that it is done.
+        let noted = transaction
+            .execute(catch_up::NOTE, &[&part.after, &part.upto])
+            .await?;
+        if noted == 0 {
+            return Ok(false);
+        }
+        let accounts = part.facts.iter().map(|(_, fact)| fact.account.as_str());
+        let know = [&statements.add_accounts, &statements.find_accounts];
+        self::know(&transaction, know, &mut self.accounts, accounts).await?;
+        let accounts = &self.accounts;
+        let told: Vec<(i64, i64, &Fact)> = (part.facts.iter())
+            .filter_map(|(seq, fact)| Some((*seq, *accounts.get(&fact.account)?, fact)))
+            .collect();
+        note_appids(
+            &transaction,
+            &statements.note_appids,
+            &mut self.appids,
+            &told,
+        )
+        .await?;
+        let (mut additions, mut news) = (Additions::default(), CardNews::past());
+        for (seq, account_key, fact) in &told {
+            transaction
+                .execute(catch_up::ADOPT, &[seq, account_key])
+                .await?;
+            additions.add(*seq, *account_key, fact);
+            news.add(*account_key, fact);
+        }
+        let is_named = |fact: &Fact| fact.sighting.as_ref().is_some_and(Sighting::is_named);
+        let named: Vec<_> = told.into_iter().filter(|told| is_named(told.2)).collect();
+        let mut people = gather(&named);
+        if !people.is_empty() {
+            meet(&transaction, statements, &mut people).await?;
+        }
+        sends::write(&transaction, statements, additions).await?;
+        cards::write(&transaction, statements, &news).await?;
+        let mut ties = Ties::default();
+        for someone in &people {
+            if let Some(user_key) = someone.user_key {
+                (someone.news.iter()).for_each(|fact| ties.add(user_key, fact));
+            }
+        }
+        people::write(&transaction, statements, &ties).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 }
 

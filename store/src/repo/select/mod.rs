@@ -218,6 +218,7 @@ mod tests {
             credits::PLANS,
             cards::PLANS,
             super::super::care::PLANS,
+            super::super::catch_up::PLANS,
         ]
         .concat();
         for (statement, expected) in listings {

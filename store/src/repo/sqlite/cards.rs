@@ -17,7 +17,7 @@ pub(super) fn write(transaction: &Transaction<'_>, news: &CardNews<'_>) -> rusql
                 Ok((row.get(0)?, row.get(1)?))
             })
             .optional()?;
-        let card_key = match stored {
+        let (card_key, after) = match stored {
             Some((card_key, column)) => {
                 let before = card(&column).map_err(unreadable)?;
                 let after = news.applied(name, before.clone());
@@ -29,7 +29,7 @@ pub(super) fn write(transaction: &Transaction<'_>, news: &CardNews<'_>) -> rusql
                         )?
                         .execute((row.card_key, row.openid, row.card))?;
                 }
-                card_key
+                (card_key, after)
             }
             None => {
                 let after = news.applied(name, Card::default());
@@ -39,10 +39,10 @@ pub(super) fn write(transaction: &Transaction<'_>, news: &CardNews<'_>) -> rusql
                         "INSERT INTO cards (account_key, card_id, code, openid, card) VALUES (?1, ?2, ?3, ?4, ?5)",
                     )?
                     .execute((account_key, card_id, code, row.openid, row.card))?;
-                transaction.last_insert_rowid()
+                (transaction.last_insert_rowid(), after)
             }
         };
-        if news.wants_more(name) {
+        if news.wants_more(name, &after) {
             transaction
                 .prepare_cached(
                     "INSERT INTO card_fetches (card_key, wanted, due_ms, tries) VALUES (?1, 1, 0, 0) \

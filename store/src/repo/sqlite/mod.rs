@@ -24,7 +24,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{Batch, Cell, Repo, RepoError, Row, Settings, Taken, migrate};
+use super::{Batch, Cell, Part, Repo, RepoError, Row, Settings, Taken, migrate};
 
 /// Pages written to the log before they are moved into the database file: 32 MiB. Fewer would have the writer
 /// stop for it too often, more would make readers search a longer log.
@@ -144,6 +144,11 @@ impl Repo for Sqlite {
         self.writer
             .run(move |writer| writer.change(statement, &parameters))
             .await
+    }
+
+    async fn catch_up(&self, part: &Arc<Part>) -> Result<bool, RepoError> {
+        let part = Arc::clone(part);
+        self.writer.run(move |writer| writer.catch_up(&part)).await
     }
 
     async fn check(&self) -> Result<(), RepoError> {

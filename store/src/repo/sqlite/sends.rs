@@ -29,7 +29,7 @@ fn insert_send(transaction: &Transaction<'_>, row: &SendRow<'_>) -> rusqlite::Re
             "INSERT INTO sends (seq, account_key, appid, openid, client, api, template_id, msgtype, client_msg_id, \
              digest, errcode, msgid, outcome, sent_at_ms) \
              VALUES (:seq, :account_key, :appid, :openid, :client, :api, :template_id, :msgtype, :client_msg_id, \
-             :digest, :errcode, :msgid, :outcome, :sent_at_ms)",
+             :digest, :errcode, :msgid, :outcome, :sent_at_ms) ON CONFLICT (seq) DO NOTHING",
         )?
         .execute(named_params! {
             ":seq": row.seq,
@@ -97,7 +97,7 @@ fn insert_news(
     transaction
         .prepare_cached(
             "INSERT INTO credit_news (credit_key, seq, place, change, msgid, at, at_ms, tie) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (credit_key, seq, place) DO NOTHING",
         )?
         .execute((
             credit_key,

@@ -7,12 +7,13 @@ use std::collections::hash_map::Entry;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, named_params};
 
 use super::super::cards::CardNews;
+use super::super::catch_up::{self, Part};
 use super::super::people::Ties;
 use super::super::person::{FollowRow, ProfileRow, load, person_columns};
 use super::super::sends::Additions;
 use super::super::work::pages;
 use super::super::{Cell, Row, Stored, Taken};
-use super::{cards, people, run, sends, unreadable, work};
+use super::{cards, people, run, sends, sql, unreadable, work};
 use crate::event::NewEvent;
 use crate::fact::{Change, Erasure, Fact, Message};
 use crate::fold::Person;
@@ -104,6 +105,46 @@ impl Writing {
         people::write(&transaction, &ties)?;
         transaction.commit()?;
         Ok(results)
+    }
+
+    /// See [`Repo::catch_up`](crate::repo::Repo::catch_up).
+    pub(super) fn catch_up(&mut self, part: &Part) -> rusqlite::Result<bool> {
+        let result = self.try_catch_up(part);
+        if result.is_err() {
+            self.known = Known::default();
+        }
+        result
+    }
+
+    fn try_catch_up(&mut self, part: &Part) -> rusqlite::Result<bool> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let known = &mut self.known;
+        if transaction.execute(&sql(catch_up::NOTE), (part.after, part.upto))? == 0 {
+            return Ok(false);
+        }
+        let (mut additions, mut news) = (Additions::default(), CardNews::past());
+        let mut ties = Ties::default();
+        for (seq, fact) in &part.facts {
+            let account_key = known.account(&transaction, &fact.account)?;
+            known.appid(&transaction, fact, account_key)?;
+            transaction
+                .prepare_cached(&sql(catch_up::ADOPT))?
+                .execute((seq, account_key))?;
+            additions.add(*seq, account_key, fact);
+            news.add(account_key, fact);
+            if let Some(sighting) = fact.sighting.as_ref().filter(|known| known.is_named()) {
+                let person = (account_key, sighting.openid.as_str());
+                let someone = meet(&transaction, person, fact.at.second())?;
+                ties.add(someone.user_key, fact);
+            }
+        }
+        sends::write(&transaction, &additions)?;
+        cards::write(&transaction, &news)?;
+        people::write(&transaction, &ties)?;
+        transaction.commit()?;
+        Ok(true)
     }
 
     /// Runs a statement that changes rows, for each set of parameters, in one transaction.

@@ -1,0 +1,7 @@
+-- What is read out of the log again, because it was stored before the store knew what to make of it (store/src/catch_up.rs):
+-- one row, or none where there was nothing.
+CREATE TABLE catch_up (
+    done_seq BIGINT NOT NULL,          -- so far it has been read
+    last_seq BIGINT NOT NULL           -- the newest event of before
+);
+INSERT INTO catch_up (done_seq, last_seq) SELECT 0, seq FROM events ORDER BY seq DESC LIMIT 1;
