@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::door::{Door, Reply};
-use crate::errcodes::{self, Then};
+use crate::errcodes::{self, Then, UNAUTHORIZED};
 use crate::pace::{Pace, Patience, Stop, backoff};
 
 /// Tries of a call that WeChat was too busy for, or whose answer was lost.
@@ -70,7 +70,7 @@ impl Calls {
     /// # Errors
     /// WeChat does not do it, or the run is over: where nothing helps, this stops `pace` with the reason.
     pub async fn get(&self, pace: &Pace, target: &str) -> Result<Value, Failed> {
-        self.call(pace, Ask::Get(target)).await
+        self.call(pace, Ask::Get(target), Need::Must).await
     }
 
     /// WeChat's answer to a POST, which must be one that may be made twice: an answer that got lost is asked for again.
@@ -78,10 +78,24 @@ impl Calls {
     /// # Errors
     /// As of [`get`](Self::get).
     pub async fn post(&self, pace: &Pace, path: &str, body: &Value) -> Result<Value, Failed> {
-        self.call(pace, Ask::Post(path, body)).await
+        self.call(pace, Ask::Post(path, body), Need::Must).await
     }
 
-    async fn call(&self, pace: &Pace, ask: Ask<'_>) -> Result<Value, Failed> {
+    /// The same for a call that the run can do without: that the account may not make it ends no run. That the door does not let
+    /// it through counts as [`UNAUTHORIZED`].
+    ///
+    /// # Errors
+    /// As of [`get`](Self::get).
+    pub async fn post_if_allowed(
+        &self,
+        pace: &Pace,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value, Failed> {
+        self.call(pace, Ask::Post(path, body), Need::May).await
+    }
+
+    async fn call(&self, pace: &Pace, ask: Ask<'_>, need: Need) -> Result<Value, Failed> {
         let mut patience = Patience::default();
         let mut tries = 0;
         let useless = |errcode, why| {
@@ -116,6 +130,10 @@ impl Calls {
                     let why = "the door has had enough of us".to_owned();
                     (None, why, patience.pause(time).map(Wait::All))
                 }
+                Reply::NotLetIn(why) if need == Need::May => {
+                    let errcode = UNAUTHORIZED;
+                    return Err(Failed::Refused { errcode, why });
+                }
                 Reply::NotLetIn(why) | Reply::NotTaken(why) => (None, why, None),
                 Reply::Told(told) => {
                     let errcode = told.errcode.unwrap_or(0);
@@ -123,7 +141,10 @@ impl Calls {
                     match errcodes::meaning(errcode).then {
                         Then::Done => return Ok(told.body),
                         Then::Refuse => return Err(Failed::Refused { errcode, why }),
-                        Then::Stop => return Err(useless(Some(errcode), why)),
+                        Then::Bar if need == Need::May => {
+                            return Err(Failed::Refused { errcode, why });
+                        }
+                        Then::Stop | Then::Bar => return Err(useless(Some(errcode), why)),
                         Then::Busy => {
                             tries += 1;
                             let wait = (tries < TRIES).then(|| Wait::Alone(backoff(tries)));
@@ -154,6 +175,13 @@ impl Calls {
 enum Ask<'a> {
     Get(&'a str),
     Post(&'a str, &'a Value),
+}
+
+/// Whether the run ends when the account may not make a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Must,
+    May,
 }
 
 /// Who waits.

@@ -7,6 +7,19 @@
 pub const QUOTA: i64 = 45009;
 /// No user of the account has this openid.
 pub const INVALID_OPENID: i64 = 40003;
+/// The user is on the account's blacklist.
+pub const BLACKLISTED: i64 = 43019;
+/// The account may not make this call.
+pub const UNAUTHORIZED: i64 = 48001;
+
+/// The account has as many tags as it may have.
+pub const TOO_MANY_TAGS: i64 = 45056;
+/// A user has as many tags as they may have.
+pub const TOO_MANY_OF_USER: i64 = 45059;
+/// The account has no such tag.
+pub const NO_SUCH_TAG: i64 = 45159;
+/// The openid is one of another account.
+pub const OTHERS_OPENID: i64 = 49003;
 
 /// What to do about an errcode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +32,8 @@ pub enum Then {
     NextMinute,
     /// WeChat's own trouble: it may have been done or not.
     Busy,
+    /// The account may not make this call, today or tomorrow: end the run, unless it can do without.
+    Bar,
     /// Nothing would be done any more: end the run.
     Stop,
 }
@@ -35,14 +50,14 @@ pub struct Meaning {
 /// Looks an errcode up.
 #[must_use]
 pub fn meaning(errcode: i64) -> Meaning {
-    use Then::{Busy, Done, NextMinute, Refuse, Stop};
+    use Then::{Bar, Busy, Done, NextMinute, Refuse, Stop};
     let (then, reason) = match errcode {
         0 => (Done, ""),
         45065 => (Done, "WeChat had it already, by its client_msg_id"),
 
         INVALID_OPENID => (Refuse, "no user of this account has this openid"),
         43004 => (Refuse, "the user does not follow the account (any more)"),
-        43019 => (Refuse, "the user is on the account's blacklist"),
+        BLACKLISTED => (Refuse, "the user is on the account's blacklist"),
         43101 => (
             Refuse,
             "the user has not consented, or the consent is used up",
@@ -61,6 +76,32 @@ pub fn meaning(errcode: i64) -> Meaning {
         40033 | 47001 => (Refuse, "WeChat could not read the message"),
         44002 | 44004 => (Refuse, "the text is empty"),
         45003 | 45004 | 45008 => (Refuse, "a part of the message is too long"),
+        40097 => (
+            Refuse,
+            "a parameter is missing, or has a value that it cannot have",
+        ),
+
+        40032 => (Refuse, "too many users in one call"),
+        TOO_MANY_TAGS => (Refuse, "the account has as many tags as it may have"),
+        45057 => (
+            Refuse,
+            "more than 100,000 followers have the tag: take it from some first",
+        ),
+        45058 => (Refuse, "the tag is one of WeChat's own"),
+        TOO_MANY_OF_USER => (Refuse, "a user has as many tags as they may have"),
+        45157 => (Refuse, "the name is not allowed, or another tag has it"),
+        45158 => (Refuse, "the name is too long"),
+        NO_SUCH_TAG => (Refuse, "there is no tag of this id"),
+        OTHERS_OPENID => (Refuse, "the openid is one of another account"),
+
+        40056 => (Refuse, "there is no card of this code"),
+        40073 => (Refuse, "there is no card of this card_id"),
+        40079 => (Refuse, "the card is not within its time"),
+        40127 => (Refuse, "the card was given to a friend, or deleted"),
+        43009..=43011 => (
+            Refuse,
+            "the account has no permission for this function of cards",
+        ),
 
         40037 => (Stop, "the account has no template of this id"),
         41030 | 40165 => (Stop, "the Mini Program has no such page"),
@@ -69,8 +110,8 @@ pub fn meaning(errcode: i64) -> Meaning {
             Stop,
             "the account's quota for today is used up: go on after 00:00 Beijing time",
         ),
-        48001 | 48008 | 50001 | 61007 => (Stop, "the account may not make this call"),
-        48004 => (Stop, "the account was banned from this call"),
+        UNAUTHORIZED | 48008 | 50001 | 61007 => (Bar, "the account may not make this call"),
+        48004 => (Bar, "the account was banned from this call"),
         40001 | 40014 | 41001 | 42001 => (Stop, "WeChat refuses the access token"),
         40125 | 40243 | 41004 => (Stop, "the key or secret is wrong"),
         40164 | 61004 | 89503 | 89506 | 89507 => {

@@ -129,6 +129,10 @@ pub struct SyncProgress {
     pub unknown: Vec<String>,
     /// How many those are.
     pub unknown_users: u64,
+    /// How many are on the account's blacklist; `null`: it was not read, or not yet.
+    pub blacklisted: Option<u64>,
+    /// Why it is not read: the account may not, or the gateway's door does not let it.
+    pub no_blacklist: Option<String>,
 }
 
 /// The body of `POST /v1/accounts/{account}/campaigns`: one message to many.

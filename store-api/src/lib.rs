@@ -48,6 +48,8 @@ pub const TYPE_REPLY_UNDELIVERABLE: &str = "weir.reply.undeliverable";
 
 /// `type` of a login, to a Mini Program or a page: [`SessionStarted`].
 pub const TYPE_SESSION_STARTED: &str = "weir.session.started";
+/// `type` of what WeChat says of a user's being blacklisted: [`UserBlacklist`]. Only what was not known is told.
+pub const TYPE_USER_BLACKLIST: &str = "weir.user.blacklist";
 /// `type` of a phone number that a user of a Mini Program gave: [`UserPhone`].
 pub const TYPE_USER_PHONE: &str = "weir.user.phone";
 
@@ -188,6 +190,21 @@ pub enum SessionBy {
     Web,
     /// A Mini Program's open data said more of somebody who is here already.
     OpenData,
+}
+
+/// Payload of [`TYPE_USER_BLACKLIST`]. The event's `subject` is the openid.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UserBlacklist<'a> {
+    /// The account's name in the configuration.
+    #[serde(borrow)]
+    pub account: Cow<'a, str>,
+    /// The account's appid, `wx…`.
+    #[serde(borrow)]
+    pub appid: Cow<'a, str>,
+    /// Whether the account's blacklist has them.
+    pub blacklisted: bool,
+    /// When WeChat was asked, Unix milliseconds.
+    pub told_at_ms: u64,
 }
 
 /// Payload of [`TYPE_USER_PHONE`]. The event's `subject` is the openid.

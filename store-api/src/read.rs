@@ -55,6 +55,10 @@ pub struct User {
     pub profile_at: Option<String>,
     /// Their follow; `null` as long as nothing is known about it.
     pub follow: Option<Follow>,
+    /// Whether the account's blacklist has them, as far as syncs told. They are not heard, and nothing can be sent to them.
+    pub blacklisted: bool,
+    /// Since when that is known; `null`: they are not.
+    pub blacklisted_since: Option<String>,
 }
 
 /// Whether a person follows an account, since when, and how they came. Kept after they left.
@@ -202,8 +206,8 @@ pub struct PersonIdentity {
     pub logged_in_at: Option<String>,
     /// The phone number that they gave last; `null`: none.
     pub phone_number: Option<String>,
-    /// Until when customer-service messages may be sent to it: 48 hours after its newest message; `null`: it wrote none, or has
-    /// unfollowed. (The minute that WeChat allows after a follow, a click and a scan is not in it.)
+    /// Until when customer-service messages may be sent to it: 48 hours after its newest message; `null`: it wrote none, has
+    /// unfollowed or is blacklisted. (The minute that WeChat allows after a follow, a click and a scan is not in it.)
     pub customer_service_until: Option<String>,
     /// What the account knows.
     #[serde(flatten)]

@@ -252,6 +252,8 @@ mod tests {
                 profile: None,
                 profile_at: None,
                 follow: None,
+                blacklisted: false,
+                blacklisted_since: None,
             },
         });
         Person {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use weir_errands::door::{Entrance, Reply, Told, Unusable};
 use weir_errands::errcodes::{self, Then};
 
-use crate::wechat::{Delay, Refusal, Verdict, Wechat, explained};
+use crate::wechat::{Delay, Refusal, Verdict, Wechat};
 
 /// After too many calls in a minute.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -106,8 +106,7 @@ fn verdict(reply: Reply) -> Verdict {
 
 fn by_errcode(told: Told) -> Verdict {
     let errcode = told.errcode.unwrap_or(0);
-    let why =
-        explained(errcode).map_or_else(|| errcodes::reason(errcode, told.errmsg()), str::to_owned);
+    let why = errcodes::reason(errcode, told.errmsg());
     let delay = |wait: Option<Duration>, for_all| {
         Verdict::Later(Delay {
             errcode: Some(errcode),
@@ -122,10 +121,7 @@ fn by_errcode(told: Told) -> Verdict {
         (Then::NextMinute, _) => delay(Some(MINUTE), true),
         (Then::Busy, _) => delay(None, false),
         (Then::Stop, errcodes::QUOTA) => delay(Some(QUOTA), true),
-        // What the account may not do it may not do tomorrow.
-        (Then::Stop, 48001 | 48004 | 48008 | 50001 | 61007) | (Then::Refuse, _) => {
-            Verdict::Refused(Refusal { errcode, why })
-        }
+        (Then::Bar | Then::Refuse, _) => Verdict::Refused(Refusal { errcode, why }),
         (Then::Stop, _) => delay(Some(OPERATOR), true),
     }
 }

@@ -52,29 +52,3 @@ pub struct Delay {
     /// Whether the call may have been made all the same.
     pub maybe_done: bool,
 }
-
-/// What the codes mean that calls about cards and tags are refused with. Source: WeChat's page on each call, and of its global
-/// return codes.
-#[must_use]
-pub fn explained(errcode: i64) -> Option<&'static str> {
-    Some(match errcode {
-        40003 => "no user of this account has this openid",
-        40032 => "too many users in one call",
-        40056 => "there is no card of this code",
-        40073 => "there is no card of this card_id",
-        40079 => "the card is not within its time",
-        40097 => "a parameter is missing, or has a value that it cannot have",
-        40127 => "the card was given to a friend, or deleted",
-        43009..=43011 => "the account has no permission for this function of cards",
-        45056 => "the account has as many tags as it may have",
-        45057 => "more than 100,000 followers have the tag: take it from some first",
-        45058 => "the tag is one of WeChat's own",
-        45059 => "a user has as many tags as they may have",
-        45157 => "the name is not allowed, or another tag has it",
-        45158 => "the name is too long",
-        45159 => "there is no tag of this id",
-        48001 => "the account may not make this call",
-        49003 => "the openid is one of another account",
-        _ => return None,
-    })
-}

@@ -101,7 +101,9 @@ const HELP: &str = "\
 A pass lists the account's followers (user/get, 10,000 to a page), asks who they are (batchget, 100
 at a time) and stores what WeChat says. When all are stored, those whom the store has as followers
 and the list has not are asked about once more: who left is then unfollowed in the store, by WeChat's
-own word. A pass that ended early unfollows nobody.
+own word. A pass that ended early unfollows nobody. Then the blacklist is read (getblacklist, 10,000
+to a page): who is on it is marked so in the store, who is not any more is so no longer. Where the
+account or the key may not, the store's marks stay as they are.
 
 The journal holds the pages and which hundreds are stored. Run the same command again after a crash,
 a stop or a used-up quota: it goes on where it was. After a pass that was completed it begins the

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::bail;
 use serde::{Deserialize, Serialize};
-use weir_errands::sync::{NotKept, Page, Pass, Progress};
+use weir_errands::sync::{List, NotKept, Page, Pass, Progress};
 
 use crate::journal::{Journal, Story, encode};
 
@@ -38,6 +38,8 @@ struct Head {
 enum Line {
     /// A page of the list: on the disk before anybody in it is asked about.
     Page(Page),
+    /// A page of the blacklist.
+    Blacklist(Page),
     /// This batch is in the store. If the line is lost, it is asked for again.
     Stored(usize),
     /// The pass is over, by Unix milliseconds.
@@ -82,8 +84,12 @@ impl Kept {
 }
 
 impl Progress for Kept {
-    async fn page(&self, page: &Page) -> Result<(), NotKept> {
-        self.keep(&Line::Page(page.clone())).await
+    async fn page(&self, list: List, page: &Page) -> Result<(), NotKept> {
+        let line = match list {
+            List::Followers => Line::Page,
+            List::Blacklist => Line::Blacklist,
+        };
+        self.keep(&line(page.clone())).await
     }
 
     fn stored(&self, batch: usize) -> Result<(), NotKept> {
@@ -127,7 +133,8 @@ impl Story for Told {
 
     fn take(&mut self, line: &[u8]) -> anyhow::Result<()> {
         match serde_json::from_slice(line)? {
-            Line::Page(page) => self.pass.page(page),
+            Line::Page(page) => self.pass.page(List::Followers, page),
+            Line::Blacklist(page) => self.pass.page(List::Blacklist, page),
             Line::Stored(batch) => {
                 if !self.pass.stored(batch) {
                     bail!("it has no such batch");
@@ -158,6 +165,7 @@ mod tests {
             total: 250,
             next: openids.last().cloned().unwrap_or_default(),
             openids,
+            asked_ms: 0,
         })
     }
 

@@ -14,6 +14,7 @@ use crate::term::{bar, count, harmless, outln};
 
 /// So many users whom WeChat does not know are named.
 const SHOWN: usize = 20;
+const HELD: &str = "nobody panics while holding it";
 
 /// What is told of.
 type Syncing = weir_errands::sync::Syncing<Kept, HttpStore>;
@@ -55,11 +56,7 @@ impl<'a> Report<'a> {
     pub(super) fn finish(self, syncing: &Syncing, stop: Option<&Stop>) -> anyhow::Result<bool> {
         self.bar.finish_and_clear();
         let chosen = !self.args.openids.is_empty();
-        let unknown = syncing
-            .counts
-            .unknown
-            .lock()
-            .expect("nobody panics while holding it");
+        let unknown = syncing.counts.unknown.lock().expect(HELD);
         let complete = stop.is_none() && (unknown.is_empty() || !chosen);
         let why = stop.map(Stop::words);
         if self.args.json {
@@ -90,6 +87,9 @@ impl<'a> Report<'a> {
                 counts.left.load(Relaxed),
             )?;
         }
+        if let Some(why) = &*counts.no_blacklist.lock().expect(HELD) {
+            outln!("the blacklist is not read: {}", harmless(why))?;
+        }
         for openid in unknown.iter().take(SHOWN) {
             let openid = harmless(openid);
             outln!("{openid}: no user of this account has this openid")?;
@@ -116,6 +116,8 @@ impl<'a> Report<'a> {
             "compared": counts.compared.load(Relaxed),
             "came_since": counts.came.load(Relaxed),
             "unfollowed": counts.left.load(Relaxed),
+            "blacklisted": *counts.blacklisted.lock().expect(HELD),
+            "no_blacklist": *counts.no_blacklist.lock().expect(HELD),
             "pages": counts.pages.load(Relaxed),
             "calls": syncing.calls.made(),
             "seconds": (seconds * 1000.0).round() / 1000.0,

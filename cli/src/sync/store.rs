@@ -1,4 +1,4 @@
-//! The store: takes what WeChat says, and tells whom it has as followers.
+//! The store: takes what WeChat says, and tells whom it has as followers and as blacklisted.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use weir_errands::calls::Ended;
 use weir_errands::door::{client, words};
 use weir_errands::pace::{Pace, Patience, Stop};
-use weir_errands::sync::{Followers, Store};
+use weir_errands::sync::{Known, List, Store};
 use weir_store_api::jobs::{Sync, SyncRequest};
 use weir_store_api::read::{Account, Page, Problem};
 use weir_store_api::{BatchAnswer, CONTENT_TYPE_BATCH, EventStatus};
@@ -217,16 +217,19 @@ impl Store for HttpStore {
         Ok(())
     }
 
-    async fn following(&self, pace: &Pace, cursor: Option<&str>) -> Result<Followers, Ended> {
+    async fn known(&self, pace: &Pace, list: List, cursor: Option<&str>) -> Result<Known, Ended> {
         let limit = PAGE.to_string();
         let mut query = vec![
             ("account", self.account.as_str()),
-            ("state", "following"),
+            match list {
+                List::Followers => ("state", "following"),
+                List::Blacklist => ("blacklisted", "true"),
+            },
             ("limit", &limit),
         ];
         query.extend(cursor.map(|cursor| ("cursor", cursor)));
         let page: Page<Listed> = (self.patiently(pace, || self.get("/v1/users", &query))).await?;
-        Ok(Followers {
+        Ok(Known {
             openids: page.items.into_iter().map(|user| user.openid).collect(),
             next: page.next_cursor,
         })

@@ -106,6 +106,9 @@ async fn watch(args: &SyncArgs, store: &HttpStore, mut sync: Sync) -> anyhow::Re
             progress.unfollowed,
             progress.calls,
         )?;
+        if let Some(why) = &progress.no_blacklist {
+            outln!("the blacklist is not read: {}", harmless(why))?;
+        }
         for openid in &progress.unknown {
             outln!(
                 "{}: no user of this account has this openid",

@@ -1,6 +1,6 @@
 //! A door with the simulated WeChat behind it, and a store that keeps what it is told of users.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -101,6 +101,8 @@ pub(crate) struct Kept {
     pub(crate) users: BTreeMap<String, bool>,
     /// How often each was told of.
     pub(crate) snapshots: BTreeMap<String, u32>,
+    /// Who is blacklisted.
+    pub(crate) blacklisted: BTreeSet<String>,
     /// Types and data of the other events.
     pub(crate) others: Vec<(String, Value)>,
     /// Answered with this and nothing kept, once it has so many users.
@@ -167,6 +169,16 @@ async fn events(State(kept): State<Arc<Mutex<Kept>>>, body: String) -> Response 
         assert_eq!(event["data"]["account"], "demo");
         assert_eq!(event["data"]["appid"], APPID);
         results.push(json!({"id": event["id"], "status": "created"}));
+        if event["type"] == "weir.user.blacklist" {
+            let openid = event["subject"].as_str().unwrap();
+            assert!(event["data"]["told_at_ms"].as_u64().unwrap() > 0, "{event}");
+            let is_news = match event["data"]["blacklisted"].as_bool().unwrap() {
+                true => kept.blacklisted.insert(openid.to_owned()),
+                false => kept.blacklisted.remove(openid),
+            };
+            assert!(is_news, "{event}");
+            continue;
+        }
         if event["type"] != "weir.user.snapshot" {
             let kind = event["type"].as_str().unwrap().to_owned();
             kept.others.push((kind, event["data"].clone()));
@@ -187,18 +199,21 @@ async fn users(
     State(kept): State<Arc<Mutex<Kept>>>,
     Query(query): Query<BTreeMap<String, String>>,
 ) -> String {
-    assert_eq!(
-        (&*query["account"], &*query["state"]),
-        ("demo", "following")
-    );
+    assert_eq!(query["account"], "demo");
+    let is_blacklist = query
+        .get("blacklisted")
+        .is_some_and(|value| value == "true");
+    assert!(is_blacklist || query["state"] == "following");
     let after = query.get("cursor").cloned().unwrap_or_default();
     let limit: usize = query["limit"].parse().unwrap();
     let kept = kept.lock().unwrap();
-    let all = kept
-        .users
-        .iter()
-        .filter(|(openid, follows)| **follows && **openid > after);
-    let page: Vec<&String> = all.map(|(openid, _)| openid).take(limit).collect();
+    let followers = kept.users.iter().filter(|(_, follows)| **follows);
+    let all: Vec<&String> = match is_blacklist {
+        true => kept.blacklisted.iter().collect(),
+        false => followers.map(|(openid, _)| openid).collect(),
+    };
+    let page = all.into_iter().filter(|openid| **openid > after);
+    let page: Vec<&String> = page.take(limit).collect();
     let items: Vec<Value> = page
         .iter()
         .map(|openid| {

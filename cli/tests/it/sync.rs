@@ -13,6 +13,8 @@ use crate::weir::{Run, command, file, weir_with};
 const LIST: &str = "/cgi-bin/user/get";
 const PROFILES: &str = "/cgi-bin/user/info/batchget";
 
+const BLACKLIST: &str = "/cgi-bin/tags/members/getblacklist";
+
 /// A journal, and where to sync from and to.
 struct Sync<'a> {
     api: &'a Api,
@@ -114,8 +116,38 @@ fn a_pass_stores_every_follower_with_the_fewest_calls_and_the_next_begins_anew()
             (api.count(LIST), api.count(PROFILES)),
             (3 * pass, 101 * pass)
         );
-        assert_eq!(summary["calls"], 104);
+        // And the blacklist, which is empty.
+        assert_eq!(api.count(BLACKLIST), pass);
+        assert_eq!(summary["calls"], 105);
+        assert_eq!(summary["blacklisted"], 0);
     }
+}
+
+#[test]
+fn the_blacklist_is_read_once_and_what_changed_of_it_is_told() {
+    let (api, store) = (followed_by(10), Store::start());
+    let openid = |number: u32| format!("oF{number:07}");
+    for number in 0..10_004 {
+        api.world.blacklist("demo", &openid(number), true).unwrap();
+    }
+    let sync = Sync::new(&api, &store);
+    // WeChat has had enough after the first page.
+    limit(&api, BLACKLIST, Some(1));
+    let (run, _, summary) = sync.told(&[]);
+    run.ends(1);
+    assert!(summary["stopped"].as_str().unwrap().starts_with("45009"));
+    assert!(store.kept().blacklisted.is_empty());
+    limit(&api, BLACKLIST, None);
+    let (run, _, summary) = sync.told(&[]);
+    run.ends(0);
+    assert_eq!(summary["blacklisted"], 10_004);
+    assert_eq!(store.kept().blacklisted.len(), 10_004);
+    // The first page, the call that was refused, and the second page.
+    assert_eq!(api.count(BLACKLIST), 3);
+    api.world.blacklist("demo", &openid(3), false).unwrap();
+    sync.run(&[]).ends(0);
+    assert_eq!(store.kept().blacklisted.len(), 10_003);
+    assert!(!store.kept().blacklisted.contains(&openid(3)));
 }
 
 #[test]

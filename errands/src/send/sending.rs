@@ -182,7 +182,7 @@ impl<L: Ledger> Sending<L> {
                 fate.field = errcodes::field(told.errmsg()).map(str::to_owned);
                 Step::Done(fate)
             }
-            Then::Stop => Step::Stop(Some(errcode), reason),
+            Then::Stop | Then::Bar => Step::Stop(Some(errcode), reason),
             Then::Busy => self.doubtful(Some(errcode), reason, tries),
             Then::NextMinute => match tries.patience.pause(Some(self.minute)) {
                 Some(time) => Step::Pause(time),

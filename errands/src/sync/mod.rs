@@ -4,18 +4,23 @@
 //! what WeChat says. When all are stored, those whom the store has as followers and the list has not are asked about once more:
 //! nobody is unfollowed for being absent from a list, WeChat's word is stored like any other.
 //!
+//! Then it reads the account's blacklist (`getblacklist`, 10,000 to a page). When all of it is read, whoever is on it and not
+//! known to be is stored as blacklisted, and whoever is known to be and not on it as blacklisted no more. An account that may
+//! not ask for its blacklist has none as far as a pass goes: nothing is stored of it.
+//!
 //! Every step may be done twice without harm: a profile is stored under the time at which it was asked for, and the store keeps the
 //! newest. So nothing is coordinated with the pushes that come meanwhile.
 //!
 //! # Bounds
 //! All openids of a pass are in memory, about 110 bytes each.
 
+mod blacklist;
 mod pass;
 mod syncing;
 
 use std::future::Future;
 
-pub use pass::{BATCH, Page, Pass};
+pub use pass::{BATCH, List, Page, Pass};
 pub use syncing::{Counts, Syncing};
 
 use crate::calls::Ended;
@@ -28,11 +33,11 @@ pub struct NotKept(pub String);
 /// Where it is kept how far a pass is, so that another run goes on from there: [`Pass::named`], told the same pages and batches
 /// in the same order, is the same pass.
 pub trait Progress: Send + Sync + 'static {
-    /// Keeps a page. On return it is durable: nobody in it was asked about before.
+    /// Keeps a page of a list. On return it is durable: nothing came of it before.
     ///
     /// # Errors
     /// It is not kept; the pass ends.
-    fn page(&self, page: &Page) -> impl Future<Output = Result<(), NotKept>> + Send;
+    fn page(&self, list: List, page: &Page) -> impl Future<Output = Result<(), NotKept>> + Send;
 
     /// Notes that a batch is in the store. What a crash takes of it is asked for again.
     ///
@@ -56,20 +61,21 @@ pub trait Store: Send + Sync + 'static {
     /// They are not and will not be; `pace` was stopped with the reason.
     fn put(&self, pace: &Pace, events: String) -> impl Future<Output = Result<(), Ended>> + Send;
 
-    /// A page of those whom it has as followers; `cursor` is [`Followers::next`] of the one before.
+    /// A page of those whom it has as followers, or as blacklisted; `cursor` is [`Known::next`] of the one before.
     ///
     /// # Errors
     /// It does not answer and will not; `pace` was stopped with the reason.
-    fn following(
+    fn known(
         &self,
         pace: &Pace,
+        list: List,
         cursor: Option<&str>,
-    ) -> impl Future<Output = Result<Followers, Ended>> + Send;
+    ) -> impl Future<Output = Result<Known, Ended>> + Send;
 }
 
-/// A page of followers whom a store has.
+/// A page of users whom a store has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Followers {
+pub struct Known {
     /// Some of them.
     pub openids: Vec<String>,
     /// Where it goes on; `None` after the last.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::blacklist::Blacklist;
+
 /// Users of one `batchget`. Source: WeChat's page on it.
 pub const BATCH: usize = 100;
 
@@ -25,17 +27,31 @@ pub struct Pass {
     pub is_listed: bool,
     /// How many follow, by WeChat's last word.
     pub total: u64,
+    /// The other list.
+    pub blacklist: Blacklist,
 }
 
-/// A page of the list.
+/// What WeChat lists of an account's users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum List {
+    /// Who follows.
+    Followers,
+    /// Who is blacklisted.
+    Blacklist,
+}
+
+/// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
-    /// How many follow.
+    /// How many are on the list.
     pub total: u64,
     /// In WeChat's order; empty at the end of the list.
     pub openids: Vec<String>,
     /// Where the list goes on.
     pub next: String,
+    /// When it was asked for, Unix milliseconds. Of pages of followers nothing depends on it.
+    #[serde(default)]
+    pub asked_ms: i64,
 }
 
 impl Default for Pass {
@@ -62,11 +78,15 @@ impl Pass {
             next: String::new(),
             is_listed: false,
             total: 0,
+            blacklist: Blacklist::default(),
         }
     }
 
-    /// Takes in a page. Who was listed before is not listed again.
-    pub fn page(&mut self, page: Page) {
+    /// Takes in a page of a list. Who was listed before is not listed again.
+    pub fn page(&mut self, list: List, page: Page) {
+        if list == List::Blacklist {
+            return self.blacklist.page(page);
+        }
         self.total = page.total;
         self.is_listed = page.openids.is_empty();
         self.next = page.next;
@@ -135,15 +155,16 @@ mod tests {
             total: 250,
             next: openids.last().cloned().unwrap_or_default(),
             openids,
+            asked_ms: 0,
         }
     }
 
     #[test]
     fn what_is_not_stored_is_left_and_nobody_is_in_two_batches() {
         let mut pass = Pass::new();
-        pass.page(page(0..150));
+        pass.page(List::Followers, page(0..150));
         assert!(pass.stored(1));
-        pass.page(page(120..200));
+        pass.page(List::Followers, page(120..200));
         assert!(!pass.stored(3), "there is no such batch");
         assert!(!pass.is_listed);
         assert_eq!((pass.next.as_str(), pass.total), ("o199", 250));
@@ -153,7 +174,7 @@ mod tests {
         assert_eq!(&*pass.left()[1].1[0], "o150");
         assert!(pass.has_seen("o7") && !pass.has_seen("o200"));
         assert_eq!((pass.back(1), pass.back(200)), (Some("o198"), None));
-        pass.page(page(0..0));
+        pass.page(List::Followers, page(0..0));
         assert!(pass.is_listed);
     }
 }

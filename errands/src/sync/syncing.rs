@@ -1,4 +1,5 @@
-//! The steps of a pass: a page of the list, what WeChat says of a hundred users, and those who are not in the list.
+//! The steps of a pass: a page of a list, what WeChat says of a hundred users, those who are not in the list, and who is
+//! blacklisted.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -6,17 +7,22 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use weir_store_api::{CloudEvent, TYPE_USER_SNAPSHOT, UserSnapshot};
+use weir_store_api::{
+    CloudEvent, TYPE_USER_BLACKLIST, TYPE_USER_SNAPSHOT, UserBlacklist, UserSnapshot,
+};
 
-use super::pass::{BATCH, Page, Pass};
+use super::blacklist::Found;
+use super::pass::{BATCH, List, Page, Pass};
 use super::{NotKept, Progress, Store};
 use crate::calls::{Calls, Ended, Failed};
 use crate::clock::{now_ms, rfc3339};
-use crate::errcodes::INVALID_OPENID;
+use crate::errcodes::{self, INVALID_OPENID, Then};
 use crate::pace::{Pace, Stop};
 
 const LIST: &str = "/cgi-bin/user/get";
 const PROFILES: &str = "/cgi-bin/user/info/batchget";
+const BLACKLIST: &str = "/cgi-bin/tags/members/getblacklist";
+const HELD: &str = "nobody panics while holding it";
 /// Pages in a row that list nobody new, after which the list goes in circles.
 const CIRCLES: u32 = 3;
 
@@ -59,6 +65,10 @@ pub struct Counts {
     pub left: AtomicU64,
     /// Users whom WeChat does not know.
     pub unknown: Mutex<Vec<String>>,
+    /// How many are on the blacklist, as far as it was read; `None`: nothing of it was.
+    pub blacklisted: Mutex<Option<u64>>,
+    /// Why the account's blacklist is not asked for.
+    pub no_blacklist: Mutex<Option<String>>,
 }
 
 /// Why somebody is asked about.
@@ -88,8 +98,8 @@ impl<P: Progress, S: Store> Syncing<P, S> {
             }
             let page = self.page(pass).await?;
             let known = pass.followers();
-            self.kept(self.progress.page(&page).await)?;
-            pass.page(page);
+            self.kept(self.progress.page(List::Followers, &page).await)?;
+            pass.page(List::Followers, page);
             self.counts.pages.fetch_add(1, Relaxed);
             self.counts.followers.store(pass.total, Relaxed);
             circles = if pass.followers() > known {
@@ -101,8 +111,93 @@ impl<P: Progress, S: Store> Syncing<P, S> {
                 return Err(self.useless("WeChat's list of followers goes in circles".to_owned()));
             }
         }
+        let has_blacklist = self.list_blacklist(pass).await?;
         self.sweep(pass).await?;
+        if has_blacklist {
+            self.sweep_blacklist(pass).await?;
+        }
         self.kept(self.progress.over(now_ms()).await)
+    }
+
+    /// Reads the rest of the blacklist; `false`: the account may not.
+    async fn list_blacklist(&self, pass: &mut Pass) -> Result<bool, Ended> {
+        let mut circles = 0;
+        while !pass.blacklist.is_listed {
+            let Some(page) = self.blacklist_page(pass).await? else {
+                return Ok(false);
+            };
+            let known = pass.blacklist.len();
+            self.kept(self.progress.page(List::Blacklist, &page).await)?;
+            pass.page(List::Blacklist, page);
+            self.counts.pages.fetch_add(1, Relaxed);
+            circles = if pass.blacklist.len() > known {
+                0
+            } else {
+                circles + 1
+            };
+            if circles >= CIRCLES && !pass.blacklist.is_listed {
+                return Err(self.useless("WeChat's blacklist goes in circles".to_owned()));
+            }
+        }
+        let listed = pass.blacklist.len() as u64;
+        *self.counts.blacklisted.lock().expect(HELD) = Some(listed);
+        Ok(true)
+    }
+
+    /// The next page of the blacklist; `None`: the account may not ask for it. The user whom the list goes on after may have
+    /// been taken off it since.
+    async fn blacklist_page(&self, pass: &Pass) -> Result<Option<Page>, Ended> {
+        let mut next = pass.blacklist.next.as_str();
+        let mut back = 0;
+        loop {
+            let asked_ms = now_ms();
+            let body = json!({"begin_openid": next});
+            let told = self.calls.post_if_allowed(&self.pace, BLACKLIST, &body);
+            match told.await {
+                Ok(body) => {
+                    let page = read_page(&body).map(|page| Page { asked_ms, ..page });
+                    return page
+                        .map(Some)
+                        .ok_or_else(|| self.useless(not_wechats(BLACKLIST)));
+                }
+                Err(Failed::Ended) => return Err(Ended),
+                Err(Failed::Refused { errcode, why }) => {
+                    if errcodes::meaning(errcode).then == Then::Bar {
+                        *self.counts.no_blacklist.lock().expect(HELD) = Some(why);
+                        return Ok(None);
+                    }
+                    if errcode != INVALID_OPENID || next.is_empty() {
+                        return Err(self.refused(errcode, why));
+                    }
+                    back = back * 2 + 1;
+                    next = pass.blacklist.back(back).unwrap_or_default();
+                }
+            }
+        }
+    }
+
+    /// Stores who is blacklisted and was not known to be, and who is no more.
+    async fn sweep_blacklist(&self, pass: &Pass) -> Result<(), Ended> {
+        let mut known = HashSet::new();
+        let mut cursor = None;
+        loop {
+            let list = List::Blacklist;
+            let page = (self.store.known(&self.pace, list, cursor.as_deref())).await?;
+            known.extend(page.openids);
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        for news in pass.blacklist.news(&known).chunks(BATCH) {
+            let events: Vec<_> = news
+                .iter()
+                .map(|found| self.blacklist_event(found))
+                .collect();
+            let events = serde_json::to_string(&events).expect("texts and numbers are JSON");
+            self.store.put(&self.pace, events).await?;
+        }
+        Ok(())
     }
 
     /// The next page. The user whom the list goes on after may have left since: then it goes on after one before.
@@ -168,7 +263,8 @@ impl<P: Progress, S: Store> Syncing<P, S> {
         let mut missing: Vec<Arc<str>> = Vec::new();
         let mut cursor = None;
         loop {
-            let page = self.store.following(&self.pace, cursor.as_deref()).await?;
+            let list = List::Followers;
+            let page = (self.store.known(&self.pace, list, cursor.as_deref())).await?;
             self.counts
                 .compared
                 .fetch_add(page.openids.len() as u64, Relaxed);
@@ -275,9 +371,7 @@ impl<P: Progress, S: Store> Syncing<P, S> {
                 counts.stored.fetch_add(told.len() as u64, Relaxed);
                 let unknown = open.into_iter().map(str::to_owned);
                 let known = counts.unknown.lock();
-                known
-                    .expect("nobody panics while holding it")
-                    .extend(unknown);
+                known.expect(HELD).extend(unknown);
             }
         }
         Ok(())
@@ -289,22 +383,47 @@ impl<P: Progress, S: Store> Syncing<P, S> {
         asked_ms: i64,
     ) -> CloudEvent<'a, UserSnapshot<'a, &'a Value>> {
         let openid = user["openid"].as_str().unwrap_or_default();
+        let data = UserSnapshot {
+            account: self.account.as_str().into(),
+            appid: self.appid.as_str().into(),
+            user,
+        };
+        let id = format!("{}-{openid}-{asked_ms}", self.run);
+        self.event(TYPE_USER_SNAPSHOT, id, openid, asked_ms, data)
+    }
+
+    fn blacklist_event<'a>(&'a self, found: &'a Found) -> CloudEvent<'a, UserBlacklist<'a>> {
+        let data = UserBlacklist {
+            account: self.account.as_str().into(),
+            appid: self.appid.as_str().into(),
+            blacklisted: found.is_blacklisted,
+            told_at_ms: found.asked_ms.unsigned_abs(),
+        };
+        let (openid, asked_ms) = (&*found.openid, found.asked_ms);
+        let id = format!("{}-{openid}-{asked_ms}-blacklist", self.run);
+        self.event(TYPE_USER_BLACKLIST, id, openid, asked_ms, data)
+    }
+
+    fn event<'a, D>(
+        &'a self,
+        kind: &'static str,
+        id: String,
+        openid: &'a str,
+        at_ms: i64,
+        data: D,
+    ) -> CloudEvent<'a, D> {
         CloudEvent {
             specversion: "1.0".into(),
-            id: format!("{}-{openid}-{asked_ms}", self.run).into(),
+            id: id.into(),
             source: format!("/accounts/{}", self.account).into(),
-            kind: TYPE_USER_SNAPSHOT.into(),
-            time: Some(rfc3339(asked_ms).into()),
+            kind: kind.into(),
+            time: Some(rfc3339(at_ms).into()),
             subject: Some(openid.into()),
             datacontenttype: Some("application/json".into()),
             weirask: None,
             weirclaim: None,
             weirleasems: None,
-            data: UserSnapshot {
-                account: self.account.as_str().into(),
-                appid: self.appid.as_str().into(),
-                user,
-            },
+            data,
         }
     }
 
@@ -331,7 +450,7 @@ fn not_wechats(path: &str) -> String {
     format!("the answer to {path} is not WeChat's")
 }
 
-/// A page as WeChat sends it: the last one names nobody, and has no data.
+/// A page of either list as WeChat sends it: the last one names nobody, and has no data.
 fn read_page(body: &Value) -> Option<Page> {
     let total = body["total"].as_u64()?;
     let openids = match &body["data"]["openid"] {
@@ -351,6 +470,7 @@ fn read_page(body: &Value) -> Option<Page> {
         total,
         next: next.to_owned(),
         openids,
+        asked_ms: 0,
     })
 }
 

@@ -8,6 +8,7 @@
 //! | `GET`, `PUT /_sim/accounts/{account}/users/{openid}` | one user; `PUT` takes a [`Profile`] |
 //! | `POST …/users/{openid}/follow` | a [`Follow`]: `{"scene": 123}` |
 //! | `POST …/users/{openid}/unfollow` | no body |
+//! | `PUT …/users/{openid}/blacklisted` | `true`: they are on the account's blacklist |
 //! | `POST …/users/{openid}/act` | `{"kind": "message"}`, or `click`, `scan` |
 //! | `POST /_sim/accounts/{account}/followers` | `1000000`: so many follow, `oF0000000` … |
 //! | `PUT /_sim/accounts/{account}/any_openid` | `true`: strangers count as followers |
@@ -122,6 +123,7 @@ pub fn router(world: Arc<World>) -> Router {
         .route("/users/{openid}", get(user).put(set_profile))
         .route("/users/{openid}/follow", post(follow))
         .route("/users/{openid}/unfollow", post(unfollow))
+        .route("/users/{openid}/blacklisted", put(blacklisted))
         .route("/users/{openid}/act", post(act))
         .route("/users/{openid}/credits", get(credits).put(grant_credits))
         .route("/followers", post(follow_many))
@@ -203,6 +205,14 @@ async fn act(
     Json(body): Json<ActBody>,
 ) -> Done {
     done(world.act(&account, &openid, body.kind))
+}
+
+async fn blacklisted(
+    State(world): Shared,
+    Path((account, openid)): Path<(String, String)>,
+    Json(is_on): Json<bool>,
+) -> Done {
+    done(world.blacklist(&account, &openid, is_on))
 }
 
 async fn card(

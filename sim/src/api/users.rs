@@ -3,7 +3,7 @@
 //! Since the end of 2021 WeChat no longer fills nickname, sex, city, province, country and headimgurl. They are answered here
 //! when they were set, so that accounts with old records can be played too.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -115,6 +115,16 @@ pub(super) struct Users {
     order: Vec<String>,
     /// How many follow.
     following: usize,
+    blacklist: Blacklist,
+}
+
+/// Whom the account has put on its blacklist, in the order in which it did.
+#[derive(Default)]
+struct Blacklist {
+    places: HashMap<String, u64>,
+    order: BTreeMap<u64, String>,
+    /// The next place.
+    next: u64,
 }
 
 impl Users {
@@ -257,6 +267,45 @@ impl Users {
         Some(followers.take(most).collect())
     }
 
+    /// Puts somebody on the blacklist; a second time changes nothing.
+    pub(super) fn blacklist(&mut self, openid: &str) {
+        let list = &mut self.blacklist;
+        if !list.places.contains_key(openid) {
+            list.places.insert(openid.to_owned(), list.next);
+            list.order.insert(list.next, openid.to_owned());
+            list.next += 1;
+        }
+    }
+
+    /// Takes somebody off the blacklist; a second time changes nothing.
+    pub(super) fn unblacklist(&mut self, openid: &str) {
+        let list = &mut self.blacklist;
+        if let Some(place) = list.places.remove(openid) {
+            list.order.remove(&place);
+        }
+    }
+
+    /// How many are on the blacklist.
+    pub(super) fn blacklisted(&self) -> usize {
+        self.blacklist.order.len()
+    }
+
+    /// Whether somebody is on the blacklist.
+    pub(super) fn is_blacklisted(&self, openid: &str) -> bool {
+        self.blacklist.places.contains_key(openid)
+    }
+
+    /// So many on the blacklist after this one, or from the first; `None` if this one is not on it.
+    pub(super) fn blacklist_page(&self, after: Option<&str>, most: usize) -> Option<Vec<&str>> {
+        let list = &self.blacklist;
+        let start = match after {
+            None => 0,
+            Some(openid) => list.places.get(openid)? + 1,
+        };
+        let page = list.order.range(start..).map(|(_, openid)| openid.as_str());
+        Some(page.take(most).collect())
+    }
+
     /// Everybody, followers or not.
     pub(super) fn all(&self) -> Vec<Value> {
         self.order
@@ -372,6 +421,26 @@ mod tests {
         assert_eq!(users.followers(Some("o3"), 9), None);
         users.follow(0, "o3", Follow::default());
         assert_eq!(users.followers(None, 9).map(|all| all.len()), Some(4));
+    }
+
+    #[test]
+    fn the_blacklist_is_cut_into_pages_in_the_order_in_which_it_grew() {
+        let mut users = Users::default();
+        for openid in ["o1", "o2", "o3", "o2"] {
+            users.blacklist(openid);
+        }
+        assert_eq!(users.blacklisted(), 3);
+        assert_eq!(users.blacklist_page(None, 2), Some(vec!["o1", "o2"]));
+        assert_eq!(users.blacklist_page(Some("o2"), 2), Some(vec!["o3"]));
+        for _ in 0..2 {
+            users.unblacklist("o2");
+        }
+        assert_eq!(users.blacklist_page(Some("o1"), 2), Some(vec!["o3"]));
+        assert_eq!(users.blacklist_page(Some("o2"), 2), None);
+        assert_eq!(users.blacklist_page(Some("o3"), 2), Some(vec![]));
+        users.blacklist("o2");
+        assert_eq!(users.blacklist_page(None, 9), Some(vec!["o1", "o3", "o2"]));
+        assert!(users.is_blacklisted("o2") && !users.is_blacklisted("o9"));
     }
 
     #[test]

@@ -159,6 +159,17 @@ impl World {
         self.with(account, |_, state| state.users.unfollow(openid))
     }
 
+    /// Puts a user on the account's blacklist, or takes them off it.
+    ///
+    /// # Errors
+    /// [`NoSuchAccount`].
+    pub fn blacklist(&self, account: &str, openid: &str, is_on: bool) -> Result<(), NoSuchAccount> {
+        self.with(account, |_, state| match is_on {
+            true => state.users.blacklist(openid),
+            false => state.users.unblacklist(openid),
+        })
+    }
+
     /// A user does something that lets the account write to them.
     ///
     /// # Errors

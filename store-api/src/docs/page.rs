@@ -7,12 +7,13 @@ use weir_protocol::kinds::{Area, Carrier, Field, Items, Shape};
 
 use super::cards::{CARD, card, card_snapshot};
 use super::schema::{
-    PHONE, RECEIVED, SEND, SESSION, SNAPSHOT, attributes, origin, other, replies, send_result,
-    session_started, user, user_phone,
+    BLACKLIST, PHONE, RECEIVED, SEND, SESSION, SNAPSHOT, attributes, origin, other, replies,
+    send_result, session_started, user, user_blacklist, user_phone,
 };
 use super::{CARRIERS, prefix, type_of};
 use crate::{
-    TYPE_CARD_SNAPSHOT, TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_PHONE, TYPE_USER_SNAPSHOT,
+    TYPE_CARD_SNAPSHOT, TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_BLACKLIST,
+    TYPE_USER_PHONE, TYPE_USER_SNAPSHOT,
 };
 
 /// The page, in Markdown.
@@ -86,6 +87,7 @@ fn write(page: &mut String) -> fmt::Result {
     for (name, _, doc) in user() {
         writeln!(page, "| `{name}` | {doc} |")?;
     }
+    own(page, TYPE_USER_BLACKLIST, BLACKLIST, &user_blacklist())?;
     writeln!(page, "\n## Member cards")?;
     own(page, TYPE_CARD_SNAPSHOT, CARD, &card_snapshot())?;
     writeln!(page, "\nOf `card` this is known:\n\n| field | |\n|---|---|")?;

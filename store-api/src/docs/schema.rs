@@ -7,8 +7,8 @@ use super::cards::{CARD, card_snapshot};
 use super::{CARRIERS, kinds, prefix, type_of};
 use crate::{
     ASK_USER, TYPE_CARD_SNAPSHOT, TYPE_REPLY_GIVEN, TYPE_REPLY_LATE, TYPE_REPLY_SENT,
-    TYPE_REPLY_UNDELIVERABLE, TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_PHONE,
-    TYPE_USER_SNAPSHOT,
+    TYPE_REPLY_UNDELIVERABLE, TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_BLACKLIST,
+    TYPE_USER_PHONE, TYPE_USER_SNAPSHOT,
 };
 
 /// The schema of one `type` of event.
@@ -68,6 +68,15 @@ pub fn schemas() -> Vec<EventSchema> {
             &session_started(),
         ),
     };
+    let blacklist = EventSchema {
+        kind: TYPE_USER_BLACKLIST.to_owned(),
+        schema: event(
+            TYPE_USER_BLACKLIST,
+            BLACKLIST,
+            &json!({"const": TYPE_USER_BLACKLIST}),
+            &user_blacklist(),
+        ),
+    };
     let phone = EventSchema {
         kind: TYPE_USER_PHONE.to_owned(),
         schema: event(
@@ -92,7 +101,7 @@ pub fn schemas() -> Vec<EventSchema> {
     };
     pushes
         .chain(others)
-        .chain([snapshot, card, session, phone])
+        .chain([snapshot, blacklist, card, session, phone])
         .chain(replies)
         .chain([send])
         .collect()
@@ -267,6 +276,27 @@ pub(super) fn session_started() -> Value {
         schema["properties"][name] = json!({"type": "string", "description": doc});
     }
     schema
+}
+
+pub(super) const BLACKLIST: &str = "Whether the account's blacklist has a user, as WeChat said in a sync: told when it is not what the store knew. \
+     `subject` is the openid.";
+
+/// Schema of `data` in [`TYPE_USER_BLACKLIST`].
+pub(super) fn user_blacklist() -> Value {
+    let mut fields = origin();
+    fields.extend([
+        (
+            "blacklisted",
+            json!({"type": "boolean"}),
+            "Whether they are on it.",
+        ),
+        (
+            "told_at_ms",
+            json!({"type": "integer", "minimum": 0}),
+            "When WeChat was asked, in Unix milliseconds.",
+        ),
+    ]);
+    object(&fields)
 }
 
 pub(super) const PHONE: &str =

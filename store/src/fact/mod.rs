@@ -3,6 +3,7 @@
 //! Only Weir's own types tell anything; every other event is kept in the log and no more. So is one
 //! whose data is not what its type promises: nothing that arrives is lost for being unexpected.
 
+mod blacklist;
 mod card;
 mod login;
 mod outgoing;
@@ -13,7 +14,7 @@ mod push;
 use weir_store_api::read::Decision;
 use weir_store_api::{
     TYPE_CARD_SNAPSHOT, TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE, TYPE_SEND_RESULT,
-    TYPE_SESSION_STARTED, TYPE_USER_PHONE, TYPE_USER_SNAPSHOT, WechatUser,
+    TYPE_SESSION_STARTED, TYPE_USER_BLACKLIST, TYPE_USER_PHONE, TYPE_USER_SNAPSHOT, WechatUser,
 };
 
 use crate::cards::CardFact;
@@ -92,6 +93,8 @@ pub enum Change {
     },
     /// They gave their phone number.
     Phone(Box<Phone>),
+    /// Whether the account's blacklist has them.
+    Blacklisted(bool),
 }
 
 /// Why what is personal of somebody goes.
@@ -156,6 +159,9 @@ pub(crate) fn read(event: Attributes<'_>, data: &str) -> Option<Fact> {
     let kind = event.kind;
     if kind == TYPE_USER_SNAPSHOT {
         return profile::read(event, data);
+    }
+    if kind == TYPE_USER_BLACKLIST {
+        return blacklist::read(event, data);
     }
     if kind == TYPE_CARD_SNAPSHOT {
         return card::read(event, data);

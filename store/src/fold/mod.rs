@@ -39,7 +39,8 @@ impl Person {
             | Change::Named(_)
             | Change::Message(_)
             | Change::Login { .. }
-            | Change::Phone(_) => {}
+            | Change::Phone(_)
+            | Change::Blacklisted(_) => {}
             Change::Follow { scene } => {
                 self.evidence.follow(at, scene.as_deref());
                 self.followed_times += 1;

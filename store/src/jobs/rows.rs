@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use weir_errands::sync::{List, Page};
 use weir_store_api::jobs::{JobState, Sync, SyncProgress, SyncRequest};
-use weir_store_api::read::Page;
+use weir_store_api::read;
 
 use super::Wanted;
 use crate::cursor::{Order, Position};
@@ -118,12 +119,23 @@ const KEEP_PAGE: &str = concat!(
 );
 const KEEP_BATCH: &str =
     "INSERT INTO sync_batches (run, batch) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+const BLACKLIST_PAGES: &str = "SELECT page, total, next, openids, asked_ms FROM sync_blacklist_pages WHERE run = $1 ORDER BY page";
+const KEEP_BLACKLIST_PAGE: &str = concat!(
+    "INSERT INTO sync_blacklist_pages (run, page, total, next, openids, asked_ms) \
+     SELECT CAST($4 AS TEXT), CAST($5 AS BIGINT), CAST($6 AS BIGINT), CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS BIGINT) WHERE ",
+    held!(),
+    " ON CONFLICT DO NOTHING RETURNING page"
+);
+const FORGET_BLACKLIST_PAGES: &str = "DELETE FROM sync_blacklist_pages WHERE run = $1";
 const FORGET_PAGES: &str = "DELETE FROM sync_pages WHERE run = $1";
 const FORGET_BATCHES: &str = "DELETE FROM sync_batches WHERE run = $1";
 
 const FOLLOWERS: &str = "SELECT u.user_key, u.openid FROM users u JOIN follows f ON f.user_key = u.user_key \
      WHERE u.account_key = (SELECT a.account_key FROM accounts a WHERE a.name = $1) AND u.user_key > $2 AND f.state = 1 \
      ORDER BY u.user_key LIMIT $3";
+const BLACKLISTED: &str = "SELECT u.user_key, u.openid FROM blacklist b JOIN users u ON u.user_key = b.user_key \
+     WHERE b.account_key = (SELECT a.account_key FROM accounts a WHERE a.name = $1) AND b.user_key > $2 AND b.listed = 1 \
+     ORDER BY b.user_key LIMIT $3";
 const COMPLETED: &str = "SELECT account, MAX(ended_ms) FROM jobs \
      WHERE kind = 'sync' AND state = 'done' AND whole = 1 GROUP BY account";
 
@@ -153,13 +165,6 @@ pub(super) struct Begun {
     pub(super) counts: String,
     pub(super) is_stopped: bool,
     pub(super) tries: i64,
-}
-
-/// A page that is kept.
-pub(super) struct KeptPage {
-    pub(super) total: u64,
-    pub(super) next: String,
-    pub(super) openids: Vec<String>,
 }
 
 fn ms(time: Duration) -> Cell {
@@ -300,7 +305,11 @@ pub async fn sync(repo: &dyn Repo, account: &str, id: i64) -> Result<Option<Sync
 ///
 /// # Errors
 /// The database did not answer.
-pub async fn syncs(repo: &dyn Repo, account: &str, slice: Slice) -> Result<Page<Sync>, RepoError> {
+pub async fn syncs(
+    repo: &dyn Repo,
+    account: &str,
+    slice: Slice,
+) -> Result<read::Page<Sync>, RepoError> {
     let rows = i64::try_from(slice.limit + 1).unwrap_or(i64::MAX);
     let cells = vec![text(account), Cell::Int(slice.after.minor), Cell::Int(rows)];
     let mut items = Vec::new();
@@ -316,7 +325,7 @@ pub async fn syncs(repo: &dyn Repo, account: &str, slice: Slice) -> Result<Page<
             minor: id,
         })
     };
-    Ok(Page {
+    Ok(read::Page {
         next_cursor: last.map(cursor),
         items: items.into_iter().map(|(_, sync)| sync).collect(),
     })
@@ -450,18 +459,24 @@ impl Lease {
     pub(super) async fn keep_page(
         &self,
         repo: &dyn Repo,
-        run: &str,
-        number: i64,
-        page: &weir_errands::sync::Page,
+        (run, list, number): (&str, List, i64),
+        page: &Page,
     ) -> Result<bool, RepoError> {
-        let cells = self.cells([
+        let mut cells = self.cells([
             text(run),
             Cell::Int(number),
             Cell::Int(i64::try_from(page.total).unwrap_or(i64::MAX)),
             text(&page.next),
             json(&page.openids),
         ]);
-        Ok(!repo.change(KEEP_PAGE, vec![cells]).await?.is_empty())
+        let statement = match list {
+            List::Followers => KEEP_PAGE,
+            List::Blacklist => {
+                cells.push(page.asked_ms.into());
+                KEEP_BLACKLIST_PAGE
+            }
+        };
+        Ok(!repo.change(statement, vec![cells]).await?.is_empty())
     }
 
     fn cells<const N: usize>(&self, more: [Cell; N]) -> Vec<Cell> {
@@ -472,14 +487,22 @@ impl Lease {
 }
 
 /// The pages of a pass, in their order.
-pub(super) async fn pages(repo: &dyn Repo, run: &str) -> Result<Vec<KeptPage>, RepoError> {
-    let rows = repo.select(PAGES, vec![vec![text(run)]]).await?;
+pub(super) async fn pages(repo: &dyn Repo, run: &str, list: List) -> Result<Vec<Page>, RepoError> {
+    let statement = match list {
+        List::Followers => PAGES,
+        List::Blacklist => BLACKLIST_PAGES,
+    };
+    let rows = repo.select(statement, vec![vec![text(run)]]).await?;
     let pages = rows.into_iter().map(|mut row| {
         row.some_int()?;
-        Ok(KeptPage {
+        Ok(Page {
             total: u64::try_from(row.some_int()?).unwrap_or(0),
             next: row.some_text()?,
             openids: read(&row.some_text()?)?,
+            asked_ms: match list {
+                List::Followers => 0,
+                List::Blacklist => row.some_int()?,
+            },
         })
     });
     pages.collect()
@@ -505,21 +528,25 @@ pub(super) async fn keep_batches(
 
 /// Forgets how far a pass was: it is complete.
 pub(super) async fn forget(repo: &dyn Repo, run: &str) -> Result<(), RepoError> {
-    for statement in [FORGET_PAGES, FORGET_BATCHES] {
+    for statement in [FORGET_PAGES, FORGET_BLACKLIST_PAGES, FORGET_BATCHES] {
         repo.change(statement, vec![vec![text(run)]]).await?;
     }
     Ok(())
 }
 
-/// Those whom the store has as followers, after a place; with their places.
-pub(super) async fn followers(
+/// Those whom the store has on a list, after a place; with their places.
+pub(super) async fn known(
     repo: &dyn Repo,
-    account: &str,
+    (account, list): (&str, List),
     after: i64,
     limit: i64,
 ) -> Result<Vec<(i64, String)>, RepoError> {
+    let statement = match list {
+        List::Followers => FOLLOWERS,
+        List::Blacklist => BLACKLISTED,
+    };
     let cells = vec![text(account), Cell::Int(after), Cell::Int(limit)];
-    let rows = repo.select(FOLLOWERS, vec![cells]).await?;
+    let rows = repo.select(statement, vec![cells]).await?;
     rows.into_iter()
         .map(|mut row| Ok((row.some_int()?, row.some_text()?)))
         .collect()

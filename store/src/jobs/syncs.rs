@@ -9,7 +9,7 @@ use weir_errands::clock::now_ms;
 use weir_errands::door::Door;
 use weir_errands::errcodes;
 use weir_errands::pace::{Pace, Patience, Stop};
-use weir_errands::sync::{Counts, Followers, NotKept, Page, Pass, Progress, Store, Syncing};
+use weir_errands::sync::{Counts, Known, List, NotKept, Page, Pass, Progress, Store, Syncing};
 use weir_store_api::jobs::SyncProgress;
 
 use super::ending::Ending;
@@ -22,10 +22,14 @@ use crate::ingest::{Outcome, Refusal};
 use crate::repo::{Repo, RepoError, Stored};
 use crate::server::AppState;
 
-/// Followers of one page.
+/// Users of one page.
 const PAGE: i64 = 10_000;
+/// What a pass reads.
+const LISTS: [List; 2] = [List::Followers, List::Blacklist];
 /// Users whom WeChat does not know who are named.
 const SHOWN: usize = 20;
+
+const HELD: &str = "nobody panics while holding it";
 
 /// A sync at work.
 pub(super) struct Work {
@@ -106,10 +110,7 @@ impl Work {
     /// How far it is, with what earlier runs did.
     fn told(&self) -> SyncProgress {
         let (counts, earlier) = (&self.syncing.counts, &self.earlier);
-        let unknown = counts
-            .unknown
-            .lock()
-            .expect("nobody panics while holding it");
+        let unknown = counts.unknown.lock().expect(HELD);
         SyncProgress {
             followers: counts.followers.load(Relaxed),
             stored: counts.stored.load(Relaxed),
@@ -120,6 +121,8 @@ impl Work {
             calls: earlier.calls + self.syncing.calls.made(),
             unknown: unknown.iter().take(SHOWN).cloned().collect(),
             unknown_users: unknown.len() as u64,
+            blacklisted: *counts.blacklisted.lock().expect(HELD),
+            no_blacklist: counts.no_blacklist.lock().expect(HELD).clone(),
         }
     }
 }
@@ -146,8 +149,8 @@ pub(super) struct Kept {
     repo: Arc<dyn Repo>,
     lease: Arc<Lease>,
     run: String,
-    /// The number of the next page.
-    pages: AtomicI64,
+    /// The number of the next page of each of [`LISTS`].
+    pages: [AtomicI64; 2],
     /// Batches that are stored, and not noted yet.
     stored: Mutex<Vec<i64>>,
 }
@@ -160,14 +163,12 @@ impl Kept {
         run: String,
     ) -> Result<(Self, Pass), RepoError> {
         let mut pass = Pass::named(run.clone());
-        let pages = rows::pages(&*repo, &run).await?;
-        let count = i64::try_from(pages.len()).unwrap_or(i64::MAX);
-        for page in pages {
-            pass.page(Page {
-                total: page.total,
-                openids: page.openids,
-                next: page.next,
-            });
+        let mut counts = [0, 0];
+        for (list, count) in LISTS.into_iter().zip(&mut counts) {
+            for page in rows::pages(&*repo, &run, list).await? {
+                pass.page(list, page);
+                *count += 1;
+            }
         }
         for batch in rows::batches(&*repo, &run).await? {
             // Its page is kept before it is stored.
@@ -177,7 +178,7 @@ impl Kept {
             repo,
             lease,
             run,
-            pages: count.into(),
+            pages: counts.map(AtomicI64::new),
             stored: Mutex::default(),
         };
         Ok((kept, pass))
@@ -197,7 +198,7 @@ impl Kept {
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<i64>> {
-        self.stored.lock().expect("nobody panics while holding it")
+        self.stored.lock().expect(HELD)
     }
 }
 
@@ -206,9 +207,11 @@ fn not_kept(error: &RepoError) -> NotKept {
 }
 
 impl Progress for Kept {
-    async fn page(&self, page: &Page) -> Result<(), NotKept> {
-        let number = self.pages.fetch_add(1, Ordering::Relaxed);
-        let kept = self.lease.keep_page(&*self.repo, &self.run, number, page);
+    async fn page(&self, list: List, page: &Page) -> Result<(), NotKept> {
+        let place = LISTS.iter().position(|known| *known == list);
+        let number = self.pages[place.unwrap_or(0)].fetch_add(1, Ordering::Relaxed);
+        let name = (self.run.as_str(), list, number);
+        let kept = self.lease.keep_page(&*self.repo, name, page);
         match kept.await {
             Ok(true) => Ok(()),
             Ok(false) => Err(NotKept("another store has taken it over".to_owned())),
@@ -327,11 +330,11 @@ impl Store for Own {
         Ok(())
     }
 
-    async fn following(&self, pace: &Pace, cursor: Option<&str>) -> Result<Followers, Ended> {
+    async fn known(&self, pace: &Pace, list: List, cursor: Option<&str>) -> Result<Known, Ended> {
         let after = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
         let mut patience = Patience::default();
         let found = loop {
-            match rows::followers(&*self.state.repo, &self.account, after, PAGE).await {
+            match rows::known(&*self.state.repo, (&self.account, list), after, PAGE).await {
                 Ok(found) => break found,
                 Err(error) => {
                     let trouble = Trouble::Passes(error.to_string());
@@ -341,7 +344,7 @@ impl Store for Own {
         };
         let is_full = i64::try_from(found.len()) == Ok(PAGE);
         let last = found.last().filter(|_| is_full);
-        Ok(Followers {
+        Ok(Known {
             next: last.map(|(place, _)| place.to_string()),
             openids: found.into_iter().map(|(_, openid)| openid).collect(),
         })

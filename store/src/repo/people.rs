@@ -16,6 +16,7 @@ pub(super) struct Ties<'a> {
     logins: BTreeMap<i64, (i64, i64)>,
     phones: BTreeMap<i64, (ClockRow, &'a Phone)>,
     erased: BTreeMap<i64, Erased<'a>>,
+    blacklisted: BTreeMap<i64, (ClockRow, bool)>,
 }
 
 /// A row of `unions`. Serialized, the keys are the column names.
@@ -42,6 +43,15 @@ pub(super) struct PhoneRow<'a> {
     pub(super) phone_number: &'a str,
     pub(super) pure_phone_number: &'a str,
     pub(super) country_code: &'a str,
+    #[serde(flatten)]
+    pub(super) at: ClockRow,
+}
+
+/// A row of `blacklist`; its account is the identity's.
+#[derive(Debug, Serialize)]
+pub(super) struct BlacklistRow {
+    pub(super) user_key: i64,
+    pub(super) listed: i64,
     #[serde(flatten)]
     pub(super) at: ClockRow,
 }
@@ -75,6 +85,12 @@ impl<'a> Ties<'a> {
                 if told.0 > newest.0 {
                     *newest = told;
                 }
+                None
+            }
+            Change::Blacklisted(is_listed) => {
+                let told = (ClockRow::from(fact.at), *is_listed);
+                let newest = self.blacklisted.entry(user_key).or_insert(told);
+                *newest = told.max(*newest);
                 None
             }
             Change::Seen
@@ -116,6 +132,16 @@ impl<'a> Ties<'a> {
             phone_number: &phone.number,
             pure_phone_number: &phone.pure,
             country_code: &phone.country_code,
+            at: *at,
+        })
+        .collect()
+    }
+
+    pub(super) fn blacklisted(&self) -> Vec<BlacklistRow> {
+        let rows = self.blacklisted.iter();
+        rows.map(|(user_key, (at, is_listed))| BlacklistRow {
+            user_key: *user_key,
+            listed: i64::from(*is_listed),
             at: *at,
         })
         .collect()

@@ -32,6 +32,8 @@ pub(crate) struct ListParameters {
     until: Option<String>,
     /// With this unionid.
     unionid: Option<String>,
+    /// Whom the account's blacklist has, or has not. `true` sorts as without a filter about follows.
+    blacklisted: Option<bool>,
     /// `next_cursor` of the page before.
     #[param(format = "cursor")]
     cursor: Option<String>,
@@ -52,6 +54,7 @@ pub(crate) async fn list(
         state: parameters.state,
         scene: parameters.scene,
         unionid: parameters.unionid,
+        blacklisted: parameters.blacklisted,
     };
     let slice = slice(
         filter.order(),

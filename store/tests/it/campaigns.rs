@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use weir_store_api::CONTENT_TYPE_BATCH;
-use weir_store_api::jobs::{Campaign, JobState, Recipient};
+use weir_store_api::jobs::{Campaign, JobState, Recipient, Sync};
 use weir_store_api::read::Page;
 
-use crate::door::Door;
+use crate::door::{APPID, Door};
 use crate::process::Process;
 use crate::syncs::{LEASE, start, with_both_databases};
 use crate::world::{ACCOUNT, Database, T0, subscribe};
@@ -16,6 +16,7 @@ use crate::world::{ACCOUNT, Database, T0, subscribe};
 with_both_databases! {
     everybody_gets_the_message_once_however_often_it_is_asked_for,
     what_cannot_be_sent_is_refused_in_words_before_anything_is_sent,
+    who_is_blacklisted_is_refused_without_asking,
     stores_that_are_killed_send_nobody_the_message_twice,
     one_that_was_ended_goes_on_and_who_was_refused_is_tried_again_when_that_is_wanted,
     who_is_erased_while_it_runs_is_sent_nothing_and_not_taken_in_again,
@@ -135,6 +136,32 @@ async fn everybody_gets_the_message_once_however_often_it_is_asked_for(database:
         assert_eq!(result.outcome.as_deref(), Some("sent"));
         assert!(result.msgid.is_some() && result.errcode == Some(0));
     }
+}
+
+async fn who_is_blacklisted_is_refused_without_asking(database: Database) {
+    let door = Door::start(3).await;
+    door.world.blacklist(ACCOUNT, &openid(1), true).unwrap();
+    let store = start(&database, &door, &["--door-rate", "1000"]).await;
+    let base = format!("{}/v1/accounts/{ACCOUNT}/syncs", store.url);
+    let http = reqwest::Client::new();
+    let asked = http.post(&base).json(&json!({"appid": APPID}));
+    assert_eq!(asked.send().await.unwrap().status(), StatusCode::ACCEPTED);
+    let begun = Instant::now();
+    loop {
+        let syncs: Page<Sync> = reqwest::get(&base).await.unwrap().json().await.unwrap();
+        if syncs.items[0].state == JobState::Done {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(600));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    ask(&store, &campaign(3)).await;
+    let campaign = done(&store).await;
+    assert_eq!((campaign.progress.sent, campaign.progress.refused), (2, 1));
+    let refused = results(&store).await;
+    let refused = refused.iter().find(|one| one.openid == openid(1)).unwrap();
+    assert_eq!(refused.errcode, Some(43019));
+    assert_eq!(door.count("/cgi-bin/message/template/send"), 2);
 }
 
 async fn what_cannot_be_sent_is_refused_in_words_before_anything_is_sent(database: Database) {

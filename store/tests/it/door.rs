@@ -1,7 +1,8 @@
 //! The API door, with the simulated WeChat behind it.
 
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -24,7 +25,11 @@ const SECRET: &str = "s3cr3t";
 pub(crate) struct Door {
     pub(crate) url: String,
     pub(crate) world: Arc<World>,
+    refused: Refused,
 }
+
+/// What is answered to which path, whatever WeChat would.
+type Refused = Arc<Mutex<HashMap<String, i64>>>;
 
 impl Door {
     pub(crate) async fn start(followers: u32) -> Self {
@@ -42,9 +47,22 @@ impl Door {
         world.follow_many(ACCOUNT, followers).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(call).with_state(world.clone());
+        let refused = Refused::default();
+        let router = Router::new()
+            .fallback(call)
+            .with_state((world.clone(), refused.clone()));
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { url, world }
+        Self {
+            url,
+            world,
+            refused,
+        }
+    }
+
+    /// Has a path answer with this errcode from now on; 0: as WeChat does.
+    pub(crate) fn refuse(&self, path: &str, errcode: i64) {
+        let mut refused = self.refused.lock().unwrap();
+        refused.insert(path.to_owned(), errcode);
     }
 
     /// How often a path was called.
@@ -62,7 +80,7 @@ impl Door {
 }
 
 async fn call(
-    State(world): State<Arc<World>>,
+    State((world, refused)): State<(Arc<World>, Refused)>,
     method: HttpMethod,
     uri: Uri,
     headers: HeaderMap,
@@ -73,6 +91,12 @@ async fn call(
         || header("x-weir-account") != Some(ACCOUNT)
     {
         return StatusCode::FORBIDDEN.into_response();
+    }
+    let errcode = refused.lock().unwrap().get(uri.path()).copied();
+    if let Some(errcode) = errcode.filter(|errcode| *errcode != 0) {
+        return json!({"errcode": errcode, "errmsg": "refused"})
+            .to_string()
+            .into_response();
     }
     let peer = Ipv4Addr::LOCALHOST.into();
     let answer = |method, path: &str, query: &str, body: Vec<u8>| match world

@@ -13,6 +13,7 @@ use crate::world::{ACCOUNT, Database};
 
 const LIST: &str = "/cgi-bin/user/get";
 const PROFILES: &str = "/cgi-bin/user/info/batchget";
+const BLACKLIST: &str = "/cgi-bin/tags/members/getblacklist";
 const FAST: &[&str] = &["--door-rate", "100000"];
 /// A lease that those who come after one who was killed can wait for.
 pub(crate) const LEASE: [&str; 2] = ["--job-lease-ms", "10000"];
@@ -46,6 +47,8 @@ with_both_databases! {
     a_list_that_makes_no_sense_is_refused_in_words,
     of_two_stores_one_does_it_and_the_other_when_that_one_is_killed,
     a_store_that_is_killed_again_and_again_leaves_nobody_out_and_nobody_twice,
+    the_blacklist_is_read_page_by_page_and_only_a_complete_pass_clears_it,
+    an_account_that_may_not_ask_for_its_blacklist_is_synced_without,
     a_used_up_quota_is_waited_for_until_midnight_in_beijing,
     the_clock_asks_for_a_sync_once_for_all_stores,
 }
@@ -148,7 +151,10 @@ async fn a_sync_stores_every_follower_with_the_fewest_calls_and_is_in_the_audit(
     );
     // Two pages and the end of the list; 101 batches.
     assert_eq!((door.count(LIST), door.count(PROFILES)), (3, 101));
-    assert_eq!((first.progress.pages, first.progress.calls), (3, 104));
+    // And the blacklist, which is empty.
+    assert_eq!(door.count(BLACKLIST), 1);
+    assert_eq!((first.progress.pages, first.progress.calls), (4, 105));
+    assert_eq!(first.progress.blacklisted, Some(0));
     assert_eq!(followers(&store).await.len(), 10_050);
 
     // The next one knows the appid, and finds who left.
@@ -287,9 +293,11 @@ async fn a_store_that_is_killed_again_and_again_leaves_nobody_out_and_nobody_twi
     let took = begun.elapsed();
     assert_eq!(sync.progress.stored, u64::from(all));
     assert_eq!(followers(&store).await.len(), all as usize);
-    let (pages, batches) = (door.count(LIST), door.count(PROFILES));
+    let pages = door.count(LIST) + door.count(BLACKLIST);
+    let batches = door.count(PROFILES);
+    // Each page of followers, the end of them, and the blacklist.
     let fewest = (
-        u64::from(all).div_ceil(10_000) + 1,
+        u64::from(all).div_ceil(10_000) + 2,
         u64::from(all).div_ceil(100),
     );
     assert!(pages <= fewest.0 + 3, "{pages}");
@@ -300,6 +308,87 @@ async fn a_store_that_is_killed_again_and_again_leaves_nobody_out_and_nobody_twi
     if all >= 100_000 {
         assert!(ratio <= 1.02, "{ratio}");
     }
+}
+
+/// How many the store has as blacklisted.
+async fn blacklisted(store: &Process) -> Vec<String> {
+    let (mut openids, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let url = format!(
+            "{}/v1/users?account={ACCOUNT}&blacklisted=true&limit=200{cursor}",
+            store.url
+        );
+        let page: Page<User> = reqwest::get(url).await.unwrap().json().await.unwrap();
+        for user in page.items {
+            assert!(user.blacklisted && user.blacklisted_since.is_some());
+            openids.push(user.openid);
+        }
+        let Some(next) = page.next_cursor else {
+            openids.sort_unstable();
+            return openids;
+        };
+        cursor = format!("&cursor={next}");
+    }
+}
+
+async fn the_blacklist_is_read_page_by_page_and_only_a_complete_pass_clears_it(database: Database) {
+    let door = Door::start(300).await;
+    let openid = |number: u32| format!("oF{number:07}");
+    let on = |numbers: std::ops::Range<u32>, is_on| {
+        for number in numbers {
+            door.world
+                .blacklist(ACCOUNT, &openid(number), is_on)
+                .unwrap();
+        }
+    };
+    on(0..3, true);
+    let store = start(&database, &door, &[FAST, &LEASE].concat()).await;
+    let asked = ask(&store, json!({"appid": APPID})).await;
+    let first = done(&store, asked.id).await;
+    assert_eq!(first.progress.blacklisted, Some(3));
+    assert_eq!(blacklisted(&store).await, [openid(0), openid(1), openid(2)]);
+    store.kill().await;
+
+    // The next pass is killed between two pages of the blacklist, three times: the first page is not asked for again, and
+    // nobody is cleared.
+    on(0..2, false);
+    on(1_000..21_004, true);
+    let slow = &[&["--door-rate", "2"][..], &LEASE].concat();
+    let mut store = start(&database, &door, slow).await;
+    let before = door.count(BLACKLIST);
+    let asked = ask(&store, Value::Null).await;
+    for pages in 1..=2 {
+        while door.count(BLACKLIST) < before + pages {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        store.kill().await;
+        store = start(&database, &door, slow).await;
+        assert_eq!(blacklisted(&store).await.len(), 3);
+    }
+    let second = done(&store, asked.id).await;
+    assert_eq!(second.progress.blacklisted, Some(20_005));
+    let now = blacklisted(&store).await;
+    assert_eq!(now.len(), 20_005);
+    assert_eq!(now[..2], [openid(2), openid(1_000)]);
+    let pages = door.count(BLACKLIST) - before;
+    assert!((3..=3 + 2).contains(&pages), "{pages}");
+    assert_eq!(followers(&store).await.len(), 300);
+}
+
+async fn an_account_that_may_not_ask_for_its_blacklist_is_synced_without(database: Database) {
+    let door = Door::start(300).await;
+    door.world.blacklist(ACCOUNT, "oF0000001", true).unwrap();
+    let store = start(&database, &door, FAST).await;
+    let asked = ask(&store, json!({"appid": APPID})).await;
+    assert_eq!(done(&store, asked.id).await.progress.blacklisted, Some(1));
+    door.refuse(BLACKLIST, 48001);
+    let asked = ask(&store, Value::Null).await;
+    let sync = done(&store, asked.id).await;
+    assert_eq!(sync.progress.blacklisted, None);
+    let why = sync.progress.no_blacklist.unwrap();
+    assert!(why.contains("may not make this call"), "{why}");
+    assert_eq!(blacklisted(&store).await, ["oF0000001"]);
+    assert_eq!(followers(&store).await.len(), 300);
 }
 
 async fn a_used_up_quota_is_waited_for_until_midnight_in_beijing(database: Database) {

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use weir_errands::errcodes;
 use weir_store::config::{Config, Limits};
 use weir_store::repo;
 use weir_store::server::Store;
 use weir_store::testing::TestStore;
-use weir_store::wechat::{Refusal, Verdict, Wechat, explained};
+use weir_store::wechat::{Refusal, Verdict, Wechat};
 use weir_store_api::read::Problem;
 use weir_store_api::tags::{Tag, Tags, TagsChanged};
 
@@ -96,7 +97,7 @@ impl Wechat for Tagging {
             Ok(answer) => Verdict::Done(answer),
             Err(errcode) => Verdict::Refused(Refusal {
                 errcode,
-                why: explained(errcode).unwrap().to_owned(),
+                why: errcodes::meaning(errcode).reason.to_owned(),
             }),
         }
     }

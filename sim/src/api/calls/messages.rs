@@ -90,6 +90,9 @@ fn by_credit(caller: &mut Caller<'_>, call: &Call, api: &str) -> Result<u64, Api
 /// Whether they follow; `None` for a stranger, where the account takes any.
 fn known(caller: &mut Caller<'_>, openid: &str) -> Result<Option<bool>, ApiError> {
     let account = caller.account();
+    if account.users.is_blacklisted(openid) {
+        return Err(43019.into());
+    }
     match account.users.follows(openid) {
         None if !account.any_openid => Err(40003.into()),
         known => Ok(known),

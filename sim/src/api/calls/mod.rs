@@ -1,6 +1,7 @@
 //! One call: what it is, who may make it, and the table of paths.
 
 mod account;
+mod blacklist;
 mod cards;
 mod data;
 mod login;
@@ -151,6 +152,9 @@ fn door(path: &str) -> Option<Door> {
         "/cgi-bin/tags/getidlist" => Door::Token(Post, tags::getidlist),
         "/cgi-bin/tags/members/batchtagging" => Door::Token(Post, tags::batchtagging),
         "/cgi-bin/tags/members/batchuntagging" => Door::Token(Post, tags::batchuntagging),
+        "/cgi-bin/tags/members/getblacklist" => Door::Token(Post, blacklist::get),
+        "/cgi-bin/tags/members/batchblacklist" => Door::Token(Post, blacklist::add),
+        "/cgi-bin/tags/members/batchunblacklist" => Door::Token(Post, blacklist::remove),
         "/card/membercard/userinfo/get" => Door::Token(Post, cards::userinfo),
         "/card/membercard/activate" => Door::Token(Post, cards::activate),
         "/card/membercard/updateuser" => Door::Token(Post, cards::updateuser),
@@ -259,6 +263,31 @@ fn spend(account: &mut AccountState, now_ms: i64, path: &str) -> Result<(), ApiE
 }
 
 /// Text of a member, if it is one and not empty.
+/// The openids of a list, all of which this account has met.
+fn members(caller: &mut Caller<'_>, list: &Value, most: usize) -> Result<Vec<String>, ApiError> {
+    let list = list.as_array().ok_or(47001)?;
+    if !(1..=most).contains(&list.len()) {
+        return Err(40032.into());
+    }
+    let accounts = &caller.state.accounts;
+    let own = &accounts[caller.index];
+    let mut openids = Vec::with_capacity(list.len());
+    for openid in list {
+        let openid = openid.as_str().ok_or(40003)?;
+        if !own.any_openid && own.users.follows(openid).is_none() {
+            let is_anothers = |account: &AccountState| account.users.follows(openid).is_some();
+            let errcode = if accounts.iter().any(is_anothers) {
+                49003
+            } else {
+                40003
+            };
+            return Err(errcode.into());
+        }
+        openids.push(openid.to_owned());
+    }
+    Ok(openids)
+}
+
 fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     value[name].as_str().filter(|text| !text.is_empty())
 }

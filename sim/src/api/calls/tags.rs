@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ApiError, Call, Caller, text};
+use super::{ApiError, Call, Caller, members, text};
 
 /// Tags that an account may have.
 const MAX_TAGS: usize = 100;
@@ -92,7 +92,7 @@ pub(super) fn delete(caller: &mut Caller<'_>, call: &Call) -> Result<Value, ApiE
 }
 
 pub(super) fn batchtagging(caller: &mut Caller<'_>, call: &Call) -> Result<Value, ApiError> {
-    let (tag, openids) = members(caller, call)?;
+    let (tag, openids) = tagged(caller, call)?;
     let account = caller.account();
     // All of them or none.
     for openid in &openids {
@@ -108,7 +108,7 @@ pub(super) fn batchtagging(caller: &mut Caller<'_>, call: &Call) -> Result<Value
 }
 
 pub(super) fn batchuntagging(caller: &mut Caller<'_>, call: &Call) -> Result<Value, ApiError> {
-    let (tag, openids) = members(caller, call)?;
+    let (tag, openids) = tagged(caller, call)?;
     for openid in openids {
         caller.account().users.untag(&openid, tag);
     }
@@ -116,25 +116,14 @@ pub(super) fn batchuntagging(caller: &mut Caller<'_>, call: &Call) -> Result<Val
 }
 
 /// The tag and the users of a body, all of which are known.
-fn members(caller: &mut Caller<'_>, call: &Call) -> Result<(i64, Vec<String>), ApiError> {
+fn tagged(caller: &mut Caller<'_>, call: &Call) -> Result<(i64, Vec<String>), ApiError> {
     let body = call.json()?;
-    let list = body["openid_list"].as_array().ok_or(47001)?;
     let tag = body["tagid"].as_i64().ok_or(45159)?;
     let account = caller.account();
     if !account.any_openid && !account.tags.contains_key(&tag) {
         return Err(45159.into());
     }
-    if !(1..=MAX_TAGGED).contains(&list.len()) {
-        return Err(40032.into());
-    }
-    let mut openids = Vec::with_capacity(list.len());
-    for openid in list {
-        let openid = openid.as_str().ok_or(40003)?;
-        if !account.any_openid && account.users.tags_of(openid).is_none() {
-            return Err(40003.into());
-        }
-        openids.push(openid.to_owned());
-    }
+    let openids = members(caller, &body["openid_list"], MAX_TAGGED)?;
     Ok((tag, openids))
 }
 

@@ -1,6 +1,7 @@
 //! The fake API over real sockets: what a backend that fetches tokens and profiles meets.
 
 mod account;
+mod blacklist;
 mod cards;
 mod login;
 mod oauth;

@@ -68,8 +68,11 @@ static ADD_MANY: LazyLock<String> = LazyLock::new(|| {
     let rows: Vec<_> = (0..MANY).map(row).collect();
     ADD.replace("(CAST($1 AS BIGINT), $2, $3, 0)", &rows.join(", "))
 });
-const TO_SEND: &str = "SELECT recipient_key, openid, vals, begins, begun_ms, outcome, errcode, msgid, reason, field, retryable \
-     FROM campaign_recipients WHERE job_key = $1 AND recipient_key > $2 AND erased = 0 ORDER BY recipient_key LIMIT $3";
+const TO_SEND: &str = "SELECT r.recipient_key, r.openid, r.vals, r.begins, r.begun_ms, r.outcome, r.errcode, r.msgid, r.reason, r.field, \
+     r.retryable, (SELECT b.listed FROM jobs j JOIN accounts a ON a.name = j.account \
+        JOIN users u ON u.account_key = a.account_key AND u.openid = r.openid JOIN blacklist b ON b.user_key = u.user_key \
+        WHERE j.job_key = r.job_key) \
+     FROM campaign_recipients r WHERE r.job_key = $1 AND r.recipient_key > $2 AND r.erased = 0 ORDER BY r.recipient_key LIMIT $3";
 const RECIPIENTS: &str = "SELECT recipient_key, CASE erased WHEN 0 THEN openid END, begun_ms, outcome, errcode, msgid, reason, field, retryable \
      FROM campaign_recipients WHERE job_key = $1 AND recipient_key < $2 ORDER BY recipient_key DESC LIMIT $3";
 const TALLY: &str =
@@ -111,6 +114,8 @@ pub(super) struct ToSend {
     pub(super) begins: i64,
     /// `None`: they have not had their turn.
     pub(super) past: Option<Past>,
+    /// Nothing can be sent to them.
+    pub(super) is_blacklisted: bool,
 }
 
 /// Makes it, or finds the one of this name.
@@ -324,6 +329,7 @@ fn some_to_send(mut row: Row) -> Result<ToSend, RepoError> {
     let outcome = outcome.map(|outcome| some_outcome(&outcome));
     let (errcode, msgid, reason) = (row.int()?, row.text()?, row.text()?);
     let (field, retryable) = (row.text()?, row.some_int()? == 1);
+    let is_blacklisted = row.int()? == Some(1);
     let fate = outcome.map(|outcome| Fate {
         outcome,
         errcode,
@@ -342,6 +348,7 @@ fn some_to_send(mut row: Row) -> Result<ToSend, RepoError> {
         values: read(&values)?,
         begins,
         past: (past != Past::default()).then_some(past),
+        is_blacklisted,
     })
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use weir_errands::clock::now_ms;
 use weir_errands::door::Door;
+use weir_errands::errcodes;
 use weir_errands::pace::{Pace, Stop};
 use weir_errands::send::{
     Fate, Ledger, Message, NotKept, Outcome, Plan, Recipient, Repeat, Sending, plan,
@@ -119,6 +120,12 @@ impl Work {
                 let before = before.map(|fate| fate.outcome);
                 match plan(one.past.as_ref(), self.recognised, self.repeat, now_ms()) {
                     Plan::Leave(fate) => self.leave(one, before, fate),
+                    // WeChat would say the same. Who may have got it is asked about all the same.
+                    Plan::Send { since_ms: None } if one.is_blacklisted => {
+                        let reason = errcodes::meaning(errcodes::BLACKLISTED).reason;
+                        let fate = Fate::refused(reason.to_owned());
+                        self.leave(one, before, fate.with_errcode(errcodes::BLACKLISTED));
+                    }
                     Plan::Send { since_ms } => {
                         (self.sending.ledger).expect(&one.openid, one.key, one.begins);
                         let recipient = Recipient {

@@ -32,6 +32,12 @@ pub(super) async fn write(
             .execute(&statements.save_phones, &[&json(&phones)])
             .await?;
     }
+    let blacklisted = ties.blacklisted();
+    if !blacklisted.is_empty() {
+        transaction
+            .execute(&statements.save_blacklist, &[&json(&blacklisted)])
+            .await?;
+    }
     for (user_key, erased) in ties.erased() {
         erase(transaction, user_key, erased).await?;
     }

@@ -117,6 +117,12 @@ statements! {
             pure_phone_number = excluded.pure_phone_number, country_code = excluded.country_code, \
             at = excluded.at, at_ms = excluded.at_ms, tie = excluded.tie \
         WHERE (excluded.at, excluded.at_ms, excluded.tie) > (phones.at, phones.at_ms, phones.tie)",
+    save_blacklist: "INSERT INTO blacklist (user_key, account_key, listed, at, at_ms, tie) \
+        SELECT p.user_key, u.account_key, p.listed, p.at, p.at_ms, p.tie \
+        FROM json_populate_recordset(NULL::blacklist, $1::text::json) p JOIN users u ON u.user_key = p.user_key \
+        ORDER BY p.user_key \
+        ON CONFLICT (user_key) DO UPDATE SET listed = excluded.listed, at = excluded.at, at_ms = excluded.at_ms, tie = excluded.tie \
+        WHERE (excluded.at, excluded.at_ms, excluded.tie) > (blacklist.at, blacklist.at_ms, blacklist.tie)",
     add_cards: "INSERT INTO cards (card_id, code, account_key, card) \
         SELECT k.card_id, k.code, k.account_key, $4::text \
         FROM unnest($1::text[], $2::text[], $3::bigint[]) k (card_id, code, account_key) ON CONFLICT DO NOTHING",

@@ -367,7 +367,8 @@ fn gather<'a>(created: &[(i64, i64, &'a Fact)]) -> People<'a> {
             | Change::Named(_)
             | Change::Profile(_)
             | Change::Login { .. }
-            | Change::Phone(_) => someone.news.push(fact),
+            | Change::Phone(_)
+            | Change::Blacklisted(_) => someone.news.push(fact),
         }
     }
     people.into_values().collect()

@@ -82,12 +82,13 @@ struct More {
 }
 
 impl More {
-    /// Until when customer-service messages may be sent to it. Who unfollowed gets none, whatever they wrote.
+    /// Until when customer-service messages may be sent to it. Who unfollowed or is blacklisted gets
+    /// none, whatever they wrote.
     fn customer_service_until(&self, user: &User) -> Option<String> {
         let has_left =
             (user.follow.as_ref()).is_some_and(|follow| follow.state == FollowState::Unfollowed);
         let until = self.written_at?.saturating_add(CUSTOMER_SERVICE_S);
-        (!has_left).then(|| seconds(until))
+        (!has_left && !user.blacklisted).then(|| seconds(until))
     }
 }
 

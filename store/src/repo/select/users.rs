@@ -22,6 +22,8 @@ pub struct UserFilter {
     pub followed: Option<Range<i64>>,
     /// With this unionid.
     pub unionid: Option<String>,
+    /// Who is blacklisted, or who is not.
+    pub blacklisted: Option<bool>,
 }
 
 impl UserFilter {
@@ -29,7 +31,7 @@ impl UserFilter {
     #[must_use]
     pub fn order(&self) -> Order {
         let by_follow = self.state.is_some() || self.scene.is_some() || self.followed.is_some();
-        if by_follow && self.unionid.is_none() {
+        if by_follow && self.unionid.is_none() && self.blacklisted != Some(true) {
             Order::Follows
         } else {
             Order::Users
@@ -44,6 +46,7 @@ macro_rules! user_columns {
          u.subscribe, u.nickname, u.sex, u.language, u.city, u.province, u.country, u.headimgurl, \
          u.subscribe_time, u.unionid, u.remark, u.groupid, u.tagid_list, u.subscribe_scene, u.qr_scene, \
          u.qr_scene_str, u.profile_at_ms, \
+         (SELECT k.at FROM blacklist k WHERE k.user_key = u.user_key AND k.listed = 1), \
          f.state, f.since, f.until, f.scene, f.subscribe_scene, f.followed_times, f.unfollowed_times"
     };
 }
@@ -95,6 +98,34 @@ const BY_UNIONID: &str = people!("u.unionid = $1 AND u.user_key < $2 ORDER BY u.
 const ONE: &str = people!("u.account_key = $1 AND u.openid = $2");
 const BY_STATE: ByTime = followers!("state = $5");
 const BY_SCENE: ByTime = followers!("state = $5 AND scene = $6");
+/// Who is not blacklisted, of the same listings.
+const ALL_OTHERS: &str = people!(
+    "u.user_key < $1 AND NOT EXISTS (SELECT 1 FROM blacklist b WHERE b.user_key = u.user_key AND b.listed = 1) \
+     ORDER BY u.user_key DESC LIMIT $2"
+);
+const OTHERS_BY_ACCOUNT: &str = people!(
+    "u.account_key = $1 AND u.user_key < $2 \
+     AND NOT EXISTS (SELECT 1 FROM blacklist b WHERE b.user_key = u.user_key AND b.listed = 1) \
+     ORDER BY u.user_key DESC LIMIT $3"
+);
+const OTHERS_BY_STATE: ByTime = followers!(
+    "state = $5 AND NOT EXISTS (SELECT 1 FROM blacklist b WHERE b.user_key = follows.user_key AND b.listed = 1)"
+);
+const OTHERS_BY_SCENE: ByTime = followers!(
+    "state = $5 AND scene = $6 \
+     AND NOT EXISTS (SELECT 1 FROM blacklist b WHERE b.user_key = follows.user_key AND b.listed = 1)"
+);
+/// `$1` account, `$2` the key to stay below, `$3` limit, and what may be `NULL`: `$4` state, `$5` scene, `$6` and `$7` range
+/// of the follow's beginning. A blacklist is short: what does not fit is passed over.
+const BLACKLISTED: &str = statement!(
+    "FROM blacklist b CROSS JOIN users u LEFT JOIN follows f ON f.user_key = u.user_key CROSS JOIN accounts a \
+     WHERE b.account_key = $1 AND b.listed = 1 AND b.user_key < $2 \
+     AND u.user_key = b.user_key AND a.account_key = u.account_key \
+     AND (CAST($4 AS BIGINT) IS NULL OR f.state = CAST($4 AS BIGINT)) \
+     AND (CAST($5 AS TEXT) IS NULL OR f.scene = CAST($5 AS TEXT)) \
+     AND (CAST($6 AS BIGINT) IS NULL OR f.since >= CAST($6 AS BIGINT) AND f.since < CAST($7 AS BIGINT)) \
+     ORDER BY b.user_key DESC LIMIT $3"
+);
 const ACTIVITY: &str = "SELECT count(*), max(sent_at) FROM messages WHERE user_key = $1";
 
 /// How SQLite must go about each.
@@ -123,6 +154,23 @@ pub(super) const PLANS: &[(&str, &str)] = &[
         BY_SCENE.rest,
         "follows_by_scene (account_key=? AND scene=? AND state=? AND since>? AND since<?)",
     ),
+    (ALL_OTHERS, "SEARCH u USING INTEGER PRIMARY KEY (rowid<?)"),
+    (
+        OTHERS_BY_ACCOUNT,
+        "users_by_account (account_key=? AND user_key<?)",
+    ),
+    (
+        OTHERS_BY_STATE.rest,
+        "follows_by_state (account_key=? AND state=? AND since>? AND since<?)",
+    ),
+    (
+        OTHERS_BY_SCENE.rest,
+        "follows_by_scene (account_key=? AND scene=? AND state=? AND since>? AND since<?)",
+    ),
+    (
+        BLACKLISTED,
+        "blacklist_by_account (account_key=? AND user_key<?)",
+    ),
     (ACTIVITY, "messages_by_user (user_key=?)"),
 ];
 
@@ -143,6 +191,25 @@ pub async fn users(
             vec![vec![unionid.as_str().into(), after.minor.into()]],
         )
         .await?
+    } else if filter.blacklisted == Some(true) {
+        let accounts = account_names(repo, filter.account.as_deref()).await?;
+        let (from, until) = match &filter.followed {
+            Some(range) => (range.start.into(), range.end.into()),
+            None => (Cell::Null, Cell::Null),
+        };
+        let branch = |(key, _): &(i64, String)| {
+            vec![
+                (*key).into(),
+                after.minor.into(),
+                slice.rows(),
+                filter.state.map(state_column).into(),
+                filter.scene.as_deref().into(),
+                from.clone(),
+                until.clone(),
+            ]
+        };
+        repo.select(BLACKLISTED, accounts.iter().map(branch).collect())
+            .await?
     } else if order == Order::Follows {
         let accounts = account_names(repo, filter.account.as_deref()).await?;
         by_follow(repo, filter, &accounts, slice).await?
@@ -150,9 +217,17 @@ pub async fn users(
         let accounts = account_names(repo, filter.account.as_deref()).await?;
         let branch = |key: i64| vec![key.into(), after.minor.into(), slice.rows()];
         let branches = accounts.iter().map(|(key, _)| branch(*key)).collect();
-        repo.select(BY_ACCOUNT, branches).await?
+        let statement = match filter.blacklisted {
+            None => BY_ACCOUNT,
+            Some(_) => OTHERS_BY_ACCOUNT,
+        };
+        repo.select(statement, branches).await?
     } else {
-        repo.select(ALL, vec![vec![after.minor.into(), slice.rows()]])
+        let statement = match filter.blacklisted {
+            None => ALL,
+            Some(_) => ALL_OTHERS,
+        };
+        repo.select(statement, vec![vec![after.minor.into(), slice.rows()]])
             .await?
     };
 
@@ -186,10 +261,11 @@ async fn by_follow(
             branches.push((*key, more));
         }
     }
-    let statements = if filter.scene.is_some() {
-        BY_SCENE
-    } else {
-        BY_STATE
+    let statements = match (&filter.scene, filter.blacklisted) {
+        (Some(_), None) => BY_SCENE,
+        (Some(_), Some(_)) => OTHERS_BY_SCENE,
+        (None, None) => BY_STATE,
+        (None, Some(_)) => OTHERS_BY_STATE,
     };
     statements
         .rows(repo, &branches, filter.followed.as_ref(), slice)
@@ -314,7 +390,10 @@ impl Found {
             .followed
             .as_ref()
             .is_none_or(|range| follow.is_some() && range.contains(&self.since));
-        account && state && scene && time
+        let blacklisted = filter
+            .blacklisted
+            .is_none_or(|blacklisted| blacklisted == self.user.blacklisted);
+        account && state && scene && time && blacklisted
     }
 }
 
@@ -326,6 +405,7 @@ pub(super) fn read(row: &mut Row) -> Result<Found, RepoError> {
     let first_seen = row.some_int()?;
     let mut profile = profile(row)?;
     let profile_at = row.int()?.map(milliseconds);
+    let blacklisted_since = row.int()?.map(seconds);
     let (follow, since) = follow(row)?;
     profile.openid.clone_from(&openid);
     let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
@@ -340,6 +420,8 @@ pub(super) fn read(row: &mut Row) -> Result<Found, RepoError> {
         profile: profile_at.is_some().then_some(profile),
         profile_at,
         follow,
+        blacklisted: blacklisted_since.is_some(),
+        blacklisted_since,
     };
     Ok(Found {
         user_key,

@@ -9,7 +9,8 @@ use super::super::people::Ties;
 use super::super::person::json;
 use super::{sql, unreadable};
 
-/// The earliest word on each unionid stays; of logins the first and the last; of phones the newest.
+/// The earliest word on each unionid stays; of logins the first and the last; of phones and the
+/// blacklist the newest.
 pub(super) fn write(transaction: &Transaction<'_>, ties: &Ties<'_>) -> rusqlite::Result<()> {
     for row in ties.unions() {
         transaction
@@ -49,6 +50,17 @@ pub(super) fn write(transaction: &Transaction<'_>, ties: &Ties<'_>) -> rusqlite:
                 row.at.at_ms,
                 row.at.tie,
             ))?;
+    }
+    for row in ties.blacklisted() {
+        transaction
+            .prepare_cached(
+                "INSERT INTO blacklist (user_key, account_key, listed, at, at_ms, tie) \
+                 SELECT u.user_key, u.account_key, ?2, ?3, ?4, ?5 FROM users u WHERE u.user_key = ?1 \
+                 ON CONFLICT (user_key) DO UPDATE SET listed = excluded.listed, at = excluded.at, \
+                 at_ms = excluded.at_ms, tie = excluded.tie \
+                 WHERE (excluded.at, excluded.at_ms, excluded.tie) > (blacklist.at, blacklist.at_ms, blacklist.tie)",
+            )?
+            .execute((row.user_key, row.listed, row.at.at, row.at.at_ms, row.at.tie))?;
     }
     for (user_key, erased) in ties.erased() {
         erase(transaction, user_key, erased)?;

@@ -291,7 +291,8 @@ fn project<'a>(
         | Change::Named(_)
         | Change::Profile(_)
         | Change::Login { .. }
-        | Change::Phone(_) => someone.news.push(fact),
+        | Change::Phone(_)
+        | Change::Blacklisted(_) => someone.news.push(fact),
     }
     Ok(())
 }

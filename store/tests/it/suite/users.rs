@@ -1,9 +1,11 @@
 //! Listings of people.
 
 use serde_json::json;
-use weir_store_api::read::{Page, User};
+use weir_store_api::read::{Page, Person, User};
 
-use crate::world::{ACCOUNT, T0, World, push_to, snapshot, subscribe, text, time, unsubscribe};
+use crate::world::{
+    ACCOUNT, T0, World, event, push_to, snapshot, subscribe, text, time, unsubscribe,
+};
 
 on_both_databases! {
     people_are_listed_last_stored_first,
@@ -12,6 +14,7 @@ on_both_databases! {
     filters_combine,
     one_person_is_found_across_accounts_by_unionid,
     filters_that_fit_nobody_find_nobody,
+    who_is_blacklisted_is_told_apart_and_nothing_can_be_sent_to_them,
 }
 
 async fn openids(world: &World, query: &str, limit: usize) -> Vec<String> {
@@ -176,5 +179,75 @@ async fn filters_that_fit_nobody_find_nobody(world: World) {
             Vec::<String>::new(),
             "{query}"
         );
+    }
+}
+
+/// What a sync told of the blacklist.
+fn blacklist(id: &str, openid: &str, second: i64, is_on: bool) -> serde_json::Value {
+    let data = json!({
+        "account": ACCOUNT, "appid": "wx0123456789abcdef", "blacklisted": is_on, "told_at_ms": second * 1000,
+    });
+    let mut event = event("weir.user.blacklist", id, second, &data);
+    event["subject"] = json!(openid);
+    event
+}
+
+async fn who_is_blacklisted_is_told_apart_and_nothing_can_be_sent_to_them(world: World) {
+    some_follows(&world).await;
+    world.create(&[text("t", "oA", T0 + 60, "hello")]).await;
+    let person = async || {
+        let uid = world.user("oA").await.uid;
+        let person: Person = world.get(&format!("/v1/people/{uid}")).await;
+        person.identities.into_iter().next().unwrap()
+    };
+    assert!(person().await.customer_service_until.is_some());
+    // The newest word counts, in whatever order it comes.
+    world
+        .create(&[
+            blacklist("b2", "oA", T0 + 70, true),
+            blacklist("b1", "oA", T0 + 65, false),
+            blacklist("b3", "oB", T0 + 70, true),
+        ])
+        .await;
+    world
+        .create(&[
+            blacklist("b4", "oB", T0 + 80, false),
+            blacklist("b5", "oStranger", T0 + 80, true),
+        ])
+        .await;
+    let told = person().await;
+    assert_eq!(told.customer_service_until, None);
+    assert!(told.user.blacklisted);
+    assert_eq!(told.user.blacklisted_since, Some(time(T0 + 70)));
+    assert!(world.user("oStranger").await.user.blacklisted);
+    assert!(!world.user("oB").await.user.blacklisted);
+    assert_eq!(world.user("oB").await.user.blacklisted_since, None);
+
+    assert_eq!(
+        openids(&world, "?blacklisted=true", 1).await,
+        ["oStranger", "oA"]
+    );
+    for query in [
+        "?blacklisted=true&state=following",
+        "?blacklisted=true&scene=x",
+        &format!("?blacklisted=true&since={}", time(T0)),
+    ] {
+        assert_eq!(openids(&world, query, 1).await, ["oA"], "{query}");
+    }
+    let with_and_without = async |query: &str| {
+        let mut all = openids(&world, query, 2).await;
+        let joint = if query.is_empty() { '?' } else { '&' };
+        let others = openids(&world, &format!("{query}{joint}blacklisted=false"), 2).await;
+        all.retain(|openid| !["oA", "oStranger"].contains(&openid.as_str()));
+        assert_eq!(others, all, "{query}");
+        assert!(!others.is_empty(), "{query}");
+    };
+    for query in [
+        String::new(),
+        format!("?account={ACCOUNT}"),
+        "?state=following".to_owned(),
+        "?scene=x".to_owned(),
+    ] {
+        with_and_without(&query).await;
     }
 }
