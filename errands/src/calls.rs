@@ -81,6 +81,14 @@ impl Calls {
         self.call(pace, Ask::Post(path, body), Need::Must).await
     }
 
+    /// The same for a GET that the run can do without: as of [`post_if_allowed`](Self::post_if_allowed).
+    ///
+    /// # Errors
+    /// As of [`get`](Self::get).
+    pub async fn get_if_allowed(&self, pace: &Pace, target: &str) -> Result<Value, Failed> {
+        self.call(pace, Ask::Get(target), Need::May).await
+    }
+
     /// The same for a call that the run can do without: that the account may not make it ends no run. That the door does not let
     /// it through counts as [`UNAUTHORIZED`].
     ///

@@ -22,6 +22,14 @@ pub fn rfc3339(unix_ms: i64) -> String {
     text.unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned())
 }
 
+/// `unix_ms` as RFC 3339 in UTC, to the millisecond: `2024-04-26T06:20:45.999Z`. What is no date is the beginning of 1970.
+#[must_use]
+pub fn rfc3339_ms(unix_ms: i64) -> String {
+    let second = rfc3339(unix_ms);
+    let millisecond = unix_ms.rem_euclid(1000);
+    format!("{}.{millisecond:03}Z", second.trim_end_matches('Z'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +38,6 @@ mod tests {
     fn a_time_is_written_as_its_second() {
         assert_eq!(rfc3339(1_714_112_445_999), "2024-04-26T06:20:45Z");
         assert_eq!(rfc3339(i64::MAX), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339_ms(1_714_112_445_009), "2024-04-26T06:20:45.009Z");
     }
 }

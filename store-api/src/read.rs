@@ -55,6 +55,8 @@ pub struct User {
     pub profile_at: Option<String>,
     /// Their follow; `null` as long as nothing is known about it.
     pub follow: Option<Follow>,
+    /// The tags of theirs that the store alone keeps; those at WeChat are in `profile`.
+    pub local_tags: Vec<i64>,
     /// Whether the account's blacklist has them, as far as syncs told. They are not heard, and nothing can be sent to them.
     pub blacklisted: bool,
     /// Since when that is known; `null`: they are not.

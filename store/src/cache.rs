@@ -187,6 +187,21 @@ impl People {
         identities.chain(unionids).collect()
     }
 
+    /// To be called when something about these users of an account was changed, before that is told.
+    pub(crate) fn users_changed(&self, account: &str, openids: &[String]) {
+        self.changed(openids.iter().map(|openid| self.identity(account, openid)));
+    }
+
+    /// The same where it can be anybody.
+    pub(crate) fn all_changed(&self) {
+        let mut kept = self.kept();
+        *kept = Kept {
+            // Whoever reads now began before more changes than are remembered.
+            changes: kept.changes + RECENT as u64 + 1,
+            ..Kept::default()
+        };
+    }
+
     /// Whom an event's fact concerns.
     pub(crate) fn marks(&self, fact: &Fact) -> impl Iterator<Item = Mark> {
         let sighting = fact.sighting.as_ref();
@@ -252,6 +267,7 @@ mod tests {
                 profile: None,
                 profile_at: None,
                 follow: None,
+                local_tags: Vec::new(),
                 blacklisted: false,
                 blacklisted_since: None,
             },

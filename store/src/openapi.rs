@@ -37,7 +37,7 @@ use weir_store_api::read::{CONTENT_TYPE_PROBLEM, Problem};
         (name = "accounts", description = "Official Accounts, Mini Programs."),
         (name = "people", description = "Who follows, writes, logs in."),
         (name = "cards", description = "Member cards and coupons that people took."),
-        (name = "tags", description = "Tags of followers, at WeChat."),
+        (name = "tags", description = "Tags of followers, at WeChat where the account may use them there, else in the store."),
         (name = "messages", description = "What people sent, and what they were replied."),
         (name = "sends", description = "Active messages, and what users allow."),
         (name = "jobs", description = "What the store does through WeChat's API by itself."),

@@ -104,6 +104,8 @@ pub(crate) fn routes(state: Option<&AppState>) -> OpenApiRouter<AppState> {
         .routes(routes!(tags::list, tags::create))
         .routes(routes!(tags::rename, tags::delete))
         .routes(routes!(tags::give, tags::take))
+        .routes(routes!(tags::operations))
+        .routes(routes!(tags::operation))
         .routes(routes!(messages::list))
         .routes(routes!(replies::list))
         .routes(routes!(deliveries::list))

@@ -20,6 +20,7 @@ mod syncing;
 
 use std::future::Future;
 
+pub use blacklist::{Blacklist, Found};
 pub use pass::{BATCH, List, Page, Pass};
 pub use syncing::{Counts, Syncing};
 

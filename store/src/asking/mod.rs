@@ -23,13 +23,12 @@ mod users;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use weir_errands::clock::{now_ms, rfc3339_ms};
 use weir_store_api::{CardSnapshot, CloudEvent, TYPE_CARD_SNAPSHOT};
 
 use crate::event;
@@ -193,14 +192,14 @@ fn snapshot<'a>(
     now_ms: i64,
     card: &'a Value,
 ) -> CloudEvent<'a, CardSnapshot<'a, &'a Value>> {
-    // A card is asked about once at a time, so its names and the time are this answer's own.
-    let names = [&name.card_id, "\0", &name.code].concat();
+    // Each answer is an event of its own.
+    let chance = fastrand::u64(..);
     CloudEvent {
         specversion: "1.0".into(),
-        id: format!("card-{now_ms}-{:016x}", fnv(names.as_bytes())).into(),
+        id: format!("card-{now_ms}-{chance:016x}").into(),
         source: format!("/accounts/{}", name.account).into(),
         kind: TYPE_CARD_SNAPSHOT.into(),
-        time: rfc_3339(now_ms).map(Into::into),
+        time: Some(rfc3339_ms(now_ms).into()),
         subject: openid.map(Into::into),
         datacontenttype: Some("application/json".into()),
         weirask: None,
@@ -214,23 +213,4 @@ fn snapshot<'a>(
             card,
         },
     }
-}
-
-/// RFC 3339 of Unix milliseconds.
-fn rfc_3339(unix_ms: i64) -> Option<String> {
-    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000).ok()?;
-    time.format(&Rfc3339).ok()
-}
-
-/// FNV-1a, 64 bit.
-fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
-}
-
-/// Unix milliseconds.
-fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    i64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
 }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::{AT_ONCE, Answer, CardName, LEASE, Questions, now_ms};
+use super::{AT_ONCE, Answer, CardName, LEASE, Questions};
 use crate::repo::{Cell, RepoError, select};
 use crate::wechat::Delay;
 
@@ -21,16 +21,17 @@ const IDLE: Duration = Duration::from_millis(250);
 const WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
-/// `$1` key, `$2` now, `$3` end of the lease: of several who want it one gets the row.
-const CLAIM: &str = "UPDATE card_fetches SET due_ms = $3 WHERE card_key = $1 AND due_ms <= $2 \
-    RETURNING card_key, wanted, tries";
+/// `$1` key, `$2` how long the lease lasts: of several who want it one gets the row. All times are the database's, in
+/// milliseconds.
+const CLAIM: &str = "UPDATE card_fetches SET due_ms = (SELECT now_ms FROM weir_clock) + $2 \
+    WHERE card_key = $1 AND due_ms <= (SELECT now_ms FROM weir_clock) RETURNING card_key, wanted, tries";
 /// `$1` key, `$2` as it was claimed: a push that came meanwhile wants a newer answer.
 const DONE: &str = "DELETE FROM card_fetches WHERE card_key = $1 AND wanted = $2";
-/// `$1` key, `$2` as it was claimed, `$3` when again, `$4` errcode, `$5` why.
-const TRIED: &str = "UPDATE card_fetches SET due_ms = $3, tries = tries + 1, errcode = $4, reason = $5 \
+/// `$1` key, `$2` as it was claimed, `$3` after how long again, `$4` errcode, `$5` why.
+const TRIED: &str = "UPDATE card_fetches SET due_ms = (SELECT now_ms FROM weir_clock) + $3, tries = tries + 1, errcode = $4, reason = $5 \
     WHERE card_key = $1 AND wanted = $2";
-/// `$1` key, `$2` as it was claimed, `$3` when: it was not tried.
-const POSTPONED: &str = "UPDATE card_fetches SET due_ms = $3 WHERE card_key = $1 AND wanted = $2";
+/// `$1` key, `$2` as it was claimed, `$3` after how long: it was not tried.
+const POSTPONED: &str = "UPDATE card_fetches SET due_ms = (SELECT now_ms FROM weir_clock) + $3 WHERE card_key = $1 AND wanted = $2";
 
 /// The task that asks, to be told to end.
 #[derive(Debug)]
@@ -107,13 +108,11 @@ impl Queue {
 
     async fn claim(&self) -> Result<Vec<Claimed>, RepoError> {
         let repo = &self.questions.repo;
-        let now = now_ms();
-        let due = select::due_cards(&**repo, now, BATCH).await?;
+        let due = select::due_cards(&**repo, BATCH).await?;
         if due.is_empty() {
             return Ok(Vec::new());
         }
-        let until = now + milliseconds(LEASE);
-        let claim = |key: i64| vec![key.into(), now.into(), until.into()];
+        let claim = |key: i64| vec![key.into(), milliseconds(LEASE).into()];
         let rows = repo
             .change(CLAIM, due.into_iter().map(claim).collect())
             .await?;
@@ -137,8 +136,8 @@ impl Queue {
             return Ok(());
         };
         if let Some(wait) = self.held(&account) {
-            let again = now_ms() + milliseconds(wait);
-            repo.change(POSTPONED, with(vec![again.into()])).await?;
+            let postponed = with(vec![milliseconds(wait).into()]);
+            repo.change(POSTPONED, postponed).await?;
             return Ok(());
         }
         let name = CardName {
@@ -159,7 +158,7 @@ impl Queue {
                 if delay.for_all {
                     self.hold(account, wait);
                 }
-                let again = now_ms() + milliseconds(wait);
+                let again = milliseconds(wait);
                 let why = delay.why.as_str().into();
                 let tried = with(vec![again.into(), delay.errcode.into(), why]);
                 repo.change(TRIED, tried).await?

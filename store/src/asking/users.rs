@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use weir_store_api::{CloudEvent, TYPE_USER_SNAPSHOT, UserSnapshot};
 
-use super::{Questions, fnv, now_ms, rfc_3339};
+use weir_errands::clock::{now_ms, rfc3339_ms};
+
+use super::Questions;
 use crate::event;
 use crate::repo::select;
 use crate::wechat::Verdict;
@@ -22,6 +24,8 @@ impl Questions {
                 .iter()
                 .map(|openid| json!({"openid": openid, "lang": "zh_CN"}));
             let wanted = json!({"user_list": list.collect::<Vec<_>>()});
+            // Nothing that WeChat says is older than the question.
+            let now_ms = now_ms();
             let asked = self
                 .wechat
                 .post(account, "/cgi-bin/user/info/batchget", &wanted);
@@ -29,7 +33,6 @@ impl Questions {
                 tracing::info!("some users' tags are shown as they were, until the next sync");
                 return;
             };
-            let now_ms = now_ms();
             let users = answer["user_info_list"].as_array().into_iter().flatten();
             let raws = users.filter_map(|user| snapshot(account, &appid, now_ms, user));
             let raws: Vec<_> = raws.collect();
@@ -55,10 +58,10 @@ fn snapshot(
     let openid = user["openid"].as_str()?;
     let event = CloudEvent {
         specversion: "1.0".into(),
-        id: format!("user-{now_ms}-{:016x}", fnv(openid.as_bytes())).into(),
+        id: format!("user-{now_ms}-{:016x}", fastrand::u64(..)).into(),
         source: format!("/accounts/{account}").into(),
         kind: TYPE_USER_SNAPSHOT.into(),
-        time: rfc_3339(now_ms).map(Into::into),
+        time: Some(rfc3339_ms(now_ms).into()),
         subject: Some(openid.into()),
         datacontenttype: Some("application/json".into()),
         weirask: None,

@@ -7,8 +7,8 @@ use weir_errands::pace::Stop;
 
 use super::schedule::next_quota_ms;
 
-/// Rests in a row because of trouble that passes.
-const TROUBLES: i64 = 5;
+/// Rests in a row because of trouble that passes, where nobody says more.
+pub(super) const TROUBLES: i64 = 5;
 /// The first of those; each is twice as long as the one before.
 const REST: Duration = Duration::from_secs(60);
 /// Rests in a row because of a used-up quota: a month of them.
@@ -54,6 +54,8 @@ pub(super) struct Over {
     pub(super) is_stopped: bool,
     /// How often in a row it has rested.
     pub(super) tries: i64,
+    /// How often in a row it may rest because of trouble that passes.
+    pub(super) troubles: i64,
     /// Unix milliseconds.
     pub(super) now_ms: i64,
     /// 0 to 1.
@@ -90,12 +92,12 @@ pub(super) fn ending(over: Over) -> Ending {
                     Then::Busy | Then::NextMinute
                 )
             });
-            if !passes || over.tries >= TROUBLES {
+            if !passes || over.tries >= over.troubles {
                 return Ending::Failed { errcode, why };
             }
             let doublings = u32::try_from(over.tries).unwrap_or(0);
             Ending::Rest {
-                until_ms: later_ms(REST * 2_u32.pow(doublings.min(10))),
+                until_ms: later_ms(REST * 2_u32.pow(doublings.min(6))),
                 errcode,
                 why,
             }
@@ -114,6 +116,7 @@ mod tests {
             stop,
             is_stopped: false,
             tries,
+            troubles: TROUBLES,
             now_ms: NOW_MS,
             chance: 0.0,
         })
@@ -166,6 +169,7 @@ mod tests {
             stop: Some(Stop::Interrupted),
             is_stopped: true,
             tries: 0,
+            troubles: TROUBLES,
             now_ms: NOW_MS,
             chance: 0.0,
         };

@@ -11,6 +11,7 @@
 //! | `ending.rs` | what becomes of a job whose run is over |
 //! | `runner.rs` | who is at work, and until when |
 //! | `campaigns/` | one message to many: the requests, the rows, the work |
+//! | `tags/` | changes of tags at WeChat: the requests, the rows, the work |
 //! | `syncs.rs` | the work of a sync: where its progress is kept and its events go |
 //!
 //! # Promises
@@ -24,6 +25,7 @@ mod rows;
 mod runner;
 pub mod schedule;
 mod syncs;
+mod tags;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +39,8 @@ use crate::repo::{Repo, RepoError, select};
 pub use rows::{sync, syncs};
 pub(crate) use runner::Runner;
 use schedule::Timer;
+pub(crate) use tags::Wanted as TagsWanted;
+pub use tags::{operation as tag_operation, operations as tag_operations};
 
 /// Most users that a sync asks about by name.
 const CHOSEN: usize = 10_000;

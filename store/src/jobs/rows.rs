@@ -64,9 +64,12 @@ const STOP: &str = concat!(
     " END WHERE job_key = $1 AND account = $2 AND kind = $3 AND ended_ms IS NULL RETURNING job_key"
 );
 
+/// Changes of an account's tags are made one after the other.
 const DUE: &str = "SELECT j.job_key, j.account, j.kind FROM jobs j, weir_clock c \
      WHERE j.ended_ms IS NULL AND j.due_ms <= c.now_ms AND NOT EXISTS (SELECT 1 FROM job_leases l \
-         WHERE l.account = j.account AND l.kind = j.kind AND l.until_ms > c.now_ms) ORDER BY j.due_ms LIMIT $1";
+         WHERE l.account = j.account AND l.kind = j.kind AND l.until_ms > c.now_ms) \
+     AND NOT (j.kind = 'tags' AND EXISTS (SELECT 1 FROM jobs e WHERE e.account = j.account AND e.kind = j.kind \
+         AND e.ended_ms IS NULL AND e.job_key < j.job_key)) ORDER BY j.due_ms, j.job_key LIMIT $1";
 const TAKE: &str = concat!(
     "INSERT INTO job_leases (owner, account, kind, until_ms) SELECT $1, $2, $3, c.now_ms + $4 FROM weir_clock c WHERE true \
      ON CONFLICT (account, kind) DO UPDATE SET owner = excluded.owner, until_ms = excluded.until_ms \
@@ -227,7 +230,7 @@ pub(super) async fn last_asked(
 pub(super) struct Shown<P> {
     pub(super) account: String,
     pub(super) state: JobState,
-    request: String,
+    pub(super) request: String,
     pub(super) by: Option<String>,
     pub(super) why: Option<String>,
     pub(super) asked_at: String,

@@ -17,10 +17,10 @@ use weir_errands::clock::now_ms;
 use weir_errands::pace::{Pace, Stop};
 use weir_store_api::jobs::{JobState, SyncRequest};
 
-use super::ending::{Ending, Over, ending};
+use super::ending::{Ending, Over, TROUBLES, ending};
 use super::rows::{self, Begun, Due, Lease};
 use super::syncs::Work;
-use super::{Errands, Wanted, campaigns};
+use super::{Errands, Wanted, campaigns, tags};
 use crate::repo::RepoError;
 use crate::server::AppState;
 
@@ -193,13 +193,20 @@ async fn work(
             let is_stopped = beside(&job, errands, &run, steps, ended).await;
             state.metrics.sync_running(account, false);
             let is_on = run.has_come_further();
-            let ending = over(run.pace().stopped(), is_stopped, is_on, &begun);
+            let ending = over(run.pace().stopped(), (is_stopped, is_on), TROUBLES, &begun);
             let ending = run.judge(ending);
             if ending == Ending::Done && run.is_whole() {
                 state.metrics.synced(account, now_ms());
                 rows::forget(repo, &begun.name).await?;
             }
             (ending, run.counts(), if is_on { 0 } else { begun.tries })
+        }
+        Ok(door) if kind == tags::KIND => {
+            let run = tags::Work::read(state, errands, lease.clone(), door, &due, &begun)?;
+            let is_stopped = beside(&job, errands, &run, run.steps(), ended).await;
+            let (stop, ends) = (run.pace().stopped(), (is_stopped, false));
+            let ending = run.judge(over(stop, ends, tags::TROUBLES, &begun));
+            (ending, run.counts(), begun.tries)
         }
         Ok(door) => {
             let told = (due.id, begun.name.as_str(), begun.request.as_str());
@@ -213,7 +220,8 @@ async fn work(
                     let steps = run.steps();
                     let is_stopped = beside(&job, errands, &*run, steps, ended).await;
                     run.close().await;
-                    let mut ending = over(run.pace().stopped(), is_stopped, false, &begun);
+                    let ends = (is_stopped, false);
+                    let mut ending = over(run.pace().stopped(), ends, TROUBLES, &begun);
                     // Somebody was added meanwhile.
                     if run.is_more().await? && ending == Ending::Done {
                         ending = Ending::Left;
@@ -229,12 +237,18 @@ async fn work(
 }
 
 /// What becomes of a run that is over.
-fn over(stop: Option<Stop>, is_stopped: bool, is_on: bool, begun: &Begun) -> Ending {
+fn over(
+    stop: Option<Stop>,
+    (is_stopped, is_on): (bool, bool),
+    troubles: i64,
+    begun: &Begun,
+) -> Ending {
     ending(Over {
         stop,
         is_stopped,
         // Where something came of it, what is in the way now is another trouble.
         tries: if is_on { 0 } else { begun.tries },
+        troubles,
         now_ms: now_ms(),
         chance: fastrand::f64(),
     })

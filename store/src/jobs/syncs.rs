@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use weir_errands::calls::{Calls, Ended};
+use weir_errands::calls::{Calls, Ended, Failed};
 use weir_errands::clock::now_ms;
 use weir_errands::door::Door;
 use weir_errands::errcodes;
@@ -78,11 +78,24 @@ impl Work {
     /// All of it, as far as it goes.
     pub(super) async fn steps(&self) {
         let ended = match &self.wanted.openids {
-            None => self.syncing.pass(&mut *self.pass.lock().await).await,
+            None => self.whole().await,
             Some(openids) => self.syncing.chosen(openids).await,
         };
         // Why it ended, the pace knows.
         let (Ok(()) | Err(Ended)) = ended;
+    }
+
+    /// The followers, the blacklist, and the account's tags.
+    async fn whole(&self) -> Result<(), Ended> {
+        let syncing = &self.syncing;
+        syncing.pass(&mut *self.pass.lock().await).await?;
+        let (calls, pace) = (&syncing.calls, &syncing.pace);
+        match super::tags::read_all(&self.state, &syncing.account, calls, pace).await {
+            Ok(_) => Ok(()),
+            // The account may not: it has none there.
+            Err(Failed::Refused { .. }) => Ok(()),
+            Err(Failed::Ended) => Err(Ended),
+        }
     }
 
     /// Whether it is about all who follow.

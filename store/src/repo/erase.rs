@@ -20,7 +20,8 @@ pub(crate) use nameless;
 /// Erases what was told of an identity, `$1`, up to the Unix second `$2`, beside its profile: its phone number, its messages
 /// and what it allowed to be sent, the replies it got, whom messages went to, and the contents of all events about it. What
 /// stays is that the events happened: their names are what makes repeating them harmless.
-pub(super) const TOLD: [&str; 7] = [
+pub(super) const TOLD: [&str; 8] = [
+    "DELETE FROM local_tagged WHERE user_key = $1 AND given_at <= $2",
     "DELETE FROM phones WHERE user_key = $1 AND at <= $2",
     "DELETE FROM messages WHERE user_key = $1 AND sent_at <= $2",
     "DELETE FROM credit_news WHERE at <= $2 AND credit_key IN (SELECT c.credit_key FROM users u CROSS JOIN credits c \

@@ -17,6 +17,7 @@ mod row;
 pub mod select;
 mod sends;
 pub mod sqlite;
+pub mod tags;
 mod work;
 
 use std::fmt;

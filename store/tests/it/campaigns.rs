@@ -159,7 +159,10 @@ async fn who_is_blacklisted_is_refused_without_asking(database: Database) {
     let campaign = done(&store).await;
     assert_eq!((campaign.progress.sent, campaign.progress.refused), (2, 1));
     let refused = results(&store).await;
-    let refused = refused.iter().find(|one| one.openid == openid(1)).unwrap();
+    let refused = refused
+        .iter()
+        .find(|one| one.openid == Some(openid(1)))
+        .unwrap();
     assert_eq!(refused.errcode, Some(43019));
     assert_eq!(door.count("/cgi-bin/message/template/send"), 2);
 }

@@ -26,7 +26,21 @@ pub(crate) struct Door {
     pub(crate) url: String,
     pub(crate) world: Arc<World>,
     refused: Refused,
+    held: Holds,
 }
+
+/// Whether a call gets an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// It does.
+    Not,
+    /// It is not made, and has no answer.
+    Before,
+    /// It is made, and has no answer.
+    After,
+}
+
+type Holds = Arc<Mutex<HashMap<String, Hold>>>;
 
 /// What is answered to which path, whatever WeChat would.
 type Refused = Arc<Mutex<HashMap<String, i64>>>;
@@ -47,16 +61,23 @@ impl Door {
         world.follow_many(ACCOUNT, followers).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let refused = Refused::default();
-        let router = Router::new()
-            .fallback(call)
-            .with_state((world.clone(), refused.clone()));
+        let (refused, held) = (Refused::default(), Holds::default());
+        let router =
+            Router::new()
+                .fallback(call)
+                .with_state((world.clone(), refused.clone(), held.clone()));
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self {
             url,
             world,
             refused,
+            held,
         }
+    }
+
+    /// Whether calls of a path get answers from now on.
+    pub(crate) fn hold(&self, path: &str, hold: Hold) {
+        self.held.lock().unwrap().insert(path.to_owned(), hold);
     }
 
     /// Has a path answer with this errcode from now on; 0: as WeChat does.
@@ -80,7 +101,7 @@ impl Door {
 }
 
 async fn call(
-    State((world, refused)): State<(Arc<World>, Refused)>,
+    State((world, refused, held)): State<(Arc<World>, Refused, Holds)>,
     method: HttpMethod,
     uri: Uri,
     headers: HeaderMap,
@@ -98,6 +119,10 @@ async fn call(
             .to_string()
             .into_response();
     }
+    let hold = held.lock().unwrap().get(uri.path()).copied();
+    if hold == Some(Hold::Before) {
+        std::future::pending::<()>().await;
+    }
     let peer = Ipv4Addr::LOCALHOST.into();
     let answer = |method, path: &str, query: &str, body: Vec<u8>| match world
         .answer(&Call::new(method, path, query, body, peer))
@@ -114,7 +139,9 @@ async fn call(
         HttpMethod::GET => Method::Get,
         _ => Method::Post,
     };
-    answer(method, uri.path(), &query, body.to_vec())
-        .to_string()
-        .into_response()
+    let answer = answer(method, uri.path(), &query, body.to_vec());
+    if hold == Some(Hold::After) {
+        std::future::pending::<()>().await;
+    }
+    answer.to_string().into_response()
 }

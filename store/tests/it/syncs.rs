@@ -153,7 +153,8 @@ async fn a_sync_stores_every_follower_with_the_fewest_calls_and_is_in_the_audit(
     assert_eq!((door.count(LIST), door.count(PROFILES)), (3, 101));
     // And the blacklist, which is empty.
     assert_eq!(door.count(BLACKLIST), 1);
-    assert_eq!((first.progress.pages, first.progress.calls), (4, 105));
+    // And the tags.
+    assert_eq!((first.progress.pages, first.progress.calls), (4, 106));
     assert_eq!(first.progress.blacklisted, Some(0));
     assert_eq!(followers(&store).await.len(), 10_050);
 

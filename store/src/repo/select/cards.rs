@@ -51,7 +51,7 @@ const BY_BOTH: &str = listing!("c.account_key = $3 AND c.openid = $4 AND c.card_
 const ONE: &str = statement!("c.card_id = $1 AND c.code = $2");
 
 /// `$1` now, `$2` limit.
-const DUE: &str = "SELECT card_key FROM card_fetches WHERE due_ms <= $1 ORDER BY due_ms LIMIT $2";
+const DUE: &str = "SELECT card_key FROM card_fetches WHERE due_ms <= (SELECT now_ms FROM weir_clock) ORDER BY due_ms LIMIT $1";
 const NAME: &str = "SELECT a.name, c.card_id, c.code FROM cards c CROSS JOIN accounts a \
      WHERE c.card_key = $1 AND a.account_key = c.account_key";
 
@@ -177,14 +177,12 @@ pub async fn card(
         .collect()
 }
 
-/// The keys of cards that WeChat is to be asked about at `now_ms`, those that have waited longest first.
+/// The keys of cards that WeChat is to be asked about now, by the database's clock, those that have waited longest first.
 ///
 /// # Errors
 /// The database did not answer.
-pub async fn due_cards(repo: &dyn Repo, now_ms: i64, limit: i64) -> Result<Vec<i64>, RepoError> {
-    let rows = repo
-        .select(DUE, vec![vec![now_ms.into(), limit.into()]])
-        .await?;
+pub async fn due_cards(repo: &dyn Repo, limit: i64) -> Result<Vec<i64>, RepoError> {
+    let rows = repo.select(DUE, vec![vec![limit.into()]]).await?;
     rows.into_iter().map(|mut row| row.some_int()).collect()
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use weir_store_api::read::{FollowState, Person, PersonIdentity, PersonMerge, User};
 
-use super::super::care;
+use super::super::{care, tags};
 use super::users::{read, user_columns};
 use super::{Repo, RepoError, seconds};
 use crate::fold::Clock;
@@ -69,6 +69,10 @@ pub async fn person(repo: &dyn Repo, uid: i64) -> Result<Option<Person>, RepoErr
     let uids: Vec<i64> = person.identities().iter().map(|known| known.uid).collect();
     let mut told = told(&person, users, more);
     told.audit = care::audit(repo, &uids).await?;
+    let mut local = tags::local(repo, &uids).await?;
+    for known in &mut told.identities {
+        known.user.local_tags = local.remove(&known.uid).unwrap_or_default();
+    }
     told.extensions = care::fields(repo, &uids).await?;
     Ok(Some(told))
 }

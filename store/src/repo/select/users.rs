@@ -6,6 +6,7 @@ use weir_store_api::UserFacts;
 use weir_store_api::read::{Follow, FollowState, Page, User, UserCounts, UserDetail};
 
 use super::super::person::{profile, state_column};
+use super::super::tags;
 use super::{ByTime, Cell, Order, Position, Repo, RepoError, Row, Slice};
 use super::{account_names, milliseconds, page, seconds};
 
@@ -236,10 +237,20 @@ pub async fn users(
         let found = read(&mut row)?;
         // Only the rows of a unionid have not been chosen by the statement itself.
         if filter.unionid.is_none() || found.fits(filter) {
-            users.push((found.position(order), found.user));
+            users.push((found.position(order), (found.user_key, found.user)));
         }
     }
-    Ok(page(users, order, slice.limit))
+    let mut page = page(users, order, slice.limit);
+    let keys: Vec<i64> = page.items.iter().map(|(key, _)| *key).collect();
+    let mut local = tags::local(repo, &keys).await?;
+    let items = page.items.drain(..).map(|(key, mut user)| {
+        user.local_tags = local.remove(&key).unwrap_or_default();
+        user
+    });
+    Ok(Page {
+        items: items.collect(),
+        next_cursor: page.next_cursor,
+    })
 }
 
 /// A branch for each account and state.
@@ -291,7 +302,9 @@ pub async fn user(
     let Some(mut row) = rows.into_iter().next() else {
         return Ok(None);
     };
-    let found = read(&mut row)?;
+    let mut found = read(&mut row)?;
+    let mut local = tags::local(repo, &[found.user_key]).await?;
+    found.user.local_tags = local.remove(&found.user_key).unwrap_or_default();
     let mut activity = repo
         .select(ACTIVITY, vec![vec![found.user_key.into()]])
         .await?;
@@ -420,6 +433,7 @@ pub(super) fn read(row: &mut Row) -> Result<Found, RepoError> {
         profile: profile_at.is_some().then_some(profile),
         profile_at,
         follow,
+        local_tags: Vec::new(),
         blacklisted: blacklisted_since.is_some(),
         blacklisted_since,
     };
