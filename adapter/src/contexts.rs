@@ -1,8 +1,8 @@
 //! The host's callbacks, and what it says of contexts.
 //!
-//! The SDK's dispatcher keeps a boxed context per stream, and panics on a call or a context that it does not know. So in the
-//! finished module each `weir_on_…` takes the place of the SDK's `proxy_on_…` (`cargo xtask wasm`). [`module!`](crate::module) writes them;
-//! what they do is here.
+//! The SDK's dispatcher keeps a boxed context per stream, which costs a push as much as its verification and parsing
+//! together, and panics on a call or a context that it does not know. So in the finished module each `weir_on_…` takes the
+//! place of the SDK's `proxy_on_…` (`cargo xtask wasm`). [`module!`](crate::module) writes them; what they do is here.
 //!
 //! What the host says about contexts and calls that we do not know changes nothing: it may repeat itself, or be late.
 //!
@@ -205,9 +205,12 @@ fn on_stream<F: Filter>(
     })?
 }
 
-/// A stream that is not known may not pass: nobody has looked at it.
-fn or_refused(action: Option<Action>) -> Action {
+/// What becomes of a stream that is not known: nobody has looked at it.
+fn or_unknown<F: Filter>(action: Option<Action>) -> Action {
     action.unwrap_or_else(|| {
+        if F::PASSES_UNKNOWN {
+            return Action::Continue;
+        }
         host::respond(&Response::empty(503));
         Action::Pause
     })
@@ -268,21 +271,21 @@ pub fn on_call_done<F: Filter>(place: Place<F>, id: u32, number: u32, headers: u
 
 #[doc(hidden)]
 pub fn on_request_headers<F: Filter>(place: Place<F>, id: u32, ends: bool) -> Action {
-    or_refused(on_stream(place, id, |stream, worker| {
+    or_unknown::<F>(on_stream(place, id, |stream, worker| {
         stream.headers(worker, ends)
     }))
 }
 
 #[doc(hidden)]
 pub fn on_request_body<F: Filter>(place: Place<F>, id: u32, size: usize, ends: bool) -> Action {
-    or_refused(on_stream(place, id, |stream, worker| {
+    or_unknown::<F>(on_stream(place, id, |stream, worker| {
         stream.body(worker, size, ends)
     }))
 }
 
 #[doc(hidden)]
 pub fn on_request_trailers<F: Filter>(place: Place<F>, id: u32) -> Action {
-    or_refused(on_stream(place, id, F::Stream::trailers))
+    or_unknown::<F>(on_stream(place, id, F::Stream::trailers))
 }
 
 #[doc(hidden)]

@@ -1,15 +1,15 @@
-//! The proxy-wasm adapter of the modules beside the push filter: the host's callbacks, the root context, and the loop that
-//! does what a [`Filter`] wants.
+//! The proxy-wasm adapter of all modules: the host's callbacks, the root context, and the loop that does what a [`Filter`]
+//! wants.
 //!
-//! It decides nothing: a callback becomes a question to the filter, and what that says becomes hostcalls. The push filter
-//! has an adapter of its own, since every microsecond of it is paid by every push.
+//! It decides nothing: a callback becomes a question to the filter, and what that says becomes hostcalls. It is compiled for
+//! each filter anew, and what a module does not export is not in it: a push pays for nothing that only the door needs.
 //!
 //! | file | is |
 //! |---|---|
 //! | `contexts` | the callbacks, and which root a stream belongs to |
 //! | `root` | the root context: configuration, ticks, wake-ups, answers of calls, the end |
 //! | `worker` | what a root and its streams share: the filter and the loop |
-//! | `meter` | counters, defined once |
+//! | `meter` | metrics, defined once |
 //!
 //! Everything is per VM, and a VM is one thread.
 #![cfg_attr(
@@ -32,6 +32,8 @@ use std::rc::Rc;
 
 use proxy_wasm::types::Action;
 use weir_config::Problem;
+use weir_engine::metric::Shape;
+use weir_engine::owners::Mailbox;
 use weir_engine::{CallOutcome, Env, HttpRequest, LogLevel, StreamId};
 
 pub use worker::Worker;
@@ -51,6 +53,8 @@ pub trait Filter: Sized + 'static {
 
     /// The beginning of its queues' names; no other module has the same.
     const QUEUE: &'static str;
+    /// Whether a stream that is not known passes. A filter that guards something lets nobody by whom it has not looked at.
+    const PASSES_UNKNOWN: bool;
 
     /// Reads the configuration, or says everything that is wrong with it.
     ///
@@ -60,10 +64,11 @@ pub trait Filter: Sized + 'static {
         document: &[u8],
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self::Config, Vec<Problem>>;
-    /// A line for the log: what is in the configuration.
-    fn greeting(config: &Self::Config) -> String;
-    /// A filter that runs it. Creates what is to be shared: called while configuring, never later.
-    fn new(config: Rc<Self::Config>, env: &mut Env<'_>) -> Self;
+    /// A line for the log: what is in the configuration, and how long it took to take it up.
+    fn greeting(config: &Self::Config, took_ms: u64) -> String;
+    /// A filter that runs it, and how others of the process wake it. Creates what is to be shared: called while configuring,
+    /// never later.
+    fn new(config: Rc<Self::Config>, mailbox: Option<Mailbox>, env: &mut Env<'_>) -> Self;
 
     /// The root's timer.
     fn on_tick(&mut self, env: &mut Env<'_>);
@@ -71,8 +76,8 @@ pub trait Filter: Sized + 'static {
     fn on_woken(&mut self, env: &mut Env<'_>);
     /// A call is over.
     fn on_call_done(&mut self, call: Self::Call, outcome: &CallOutcome<'_>, env: &mut Env<'_>);
-    /// The host will not wait any longer: what is left is lost, and counted.
-    fn abandon(&mut self);
+    /// The host waits no longer: what is left goes to others, or is lost and counted.
+    fn on_end(&mut self, env: &mut Env<'_>);
     /// Whether it may be dropped without loss.
     fn is_idle(&self) -> bool;
     /// The next thing to do, in order.
@@ -80,7 +85,7 @@ pub trait Filter: Sized + 'static {
 
     /// Does something at the stream that is effective now.
     fn act(act: Self::Act);
-    /// The name of a counter.
+    /// The name of a metric.
     fn metric_name(metric: Self::Metric, config: &Self::Config) -> String;
 }
 
@@ -114,8 +119,10 @@ pub enum Effect<F: Filter> {
     Call(F::Call, HttpRequest),
     /// Call the root soon. Where a host cannot, the next tick will do.
     Wake,
-    /// Count something, so often.
-    Count(F::Metric, u64),
+    /// Call the root of another filter of the process soon, or else its next tick will do.
+    WakeOther(Mailbox),
+    /// Count or measure something.
+    Count(F::Metric, Shape),
     /// Write a line for the operator.
     Log(LogLevel, String),
 }

@@ -9,11 +9,12 @@ use weir_hostcalls::{self as host, Environment, Queue};
 
 use crate::{Filter, Worker};
 
-/// How long a replaced configuration may take to deliver what it still holds. Then the rest is lost, and counted.
+/// How long a replaced configuration may take to deliver what it still holds. Then it ends with the rest.
 const DRAIN_MS: u64 = 60_000;
 
 thread_local! {
-    /// The name of this VM's queue, one for all its root contexts.
+    /// The name of this VM's queue. One name for all its root contexts: the newest is woken, an older one that
+    /// drains has its ticks, and a configuration update leaves no queue behind.
     static QUEUE_NAME: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
@@ -40,6 +41,7 @@ impl<F: Filter> Root<F> {
 
     /// Takes up the configuration of so many bytes, or says what is wrong with it.
     pub(crate) fn on_configure(&mut self, size: usize) -> Option<Rc<Worker<F>>> {
+        let began_ms = host::mono_ms();
         let document = host::configuration(size);
         let environment = Environment::read();
         let config = match F::parse(&document, &|name| environment.get(name)) {
@@ -62,25 +64,25 @@ impl<F: Filter> Root<F> {
         if queue.is_none() || !host::set_tick_period(TICK_MS) {
             return refuse("this host has neither shared queues nor ticks");
         }
-        let greeting = F::greeting(&config);
         let worker = Rc::new(Worker::new(self.id, queue, Rc::new(config)));
         if host::creation_failed() {
             return refuse("this host has no shared data");
         }
-        host::log(LogLevel::Info, &greeting);
+        let took_ms = host::mono_ms().saturating_sub(began_ms);
+        host::log(LogLevel::Info, &F::greeting(worker.config(), took_ms));
         self.worker = Some(worker.clone());
         Some(worker)
     }
 
     /// Each of these says whether the root may be forgotten.
     pub(crate) fn on_tick(&mut self) -> bool {
-        self.turn(|worker| worker.turn(|filter, env| filter.on_tick(env)))
+        self.turn(|worker| worker.turn(F::on_tick))
     }
 
     pub(crate) fn on_queue_ready(&mut self) -> bool {
         self.turn(|worker| {
             worker.clear_wakes();
-            worker.turn(|filter, env| filter.on_woken(env));
+            worker.turn(F::on_woken);
         })
     }
 
@@ -90,31 +92,38 @@ impl<F: Filter> Root<F> {
             let Some(call) = worker.call_done(number) else {
                 return;
             };
+            // Without headers there was no answer, and asking for one is a fault. Half an answer is none either: the store
+            // might have said more than "I have it".
             let body = (headers > 0).then(|| host::call_body(size));
-            // Half an answer is none.
             let outcome = match body.as_ref().filter(|body| body.len() == size) {
                 None => CallOutcome::Reset,
-                Some(body) => CallOutcome::Answer {
-                    status: status().unwrap_or(0),
-                    retry_after_s: None,
-                    body,
-                },
+                Some(body) => {
+                    let status = number_in(":status").unwrap_or(0);
+                    let is_success = (200..300).contains(&status);
+                    CallOutcome::Answer {
+                        status,
+                        // Nobody waits after a success, and asking costs a hostcall.
+                        retry_after_s: (!is_success).then(|| number_in("retry-after")).flatten(),
+                        body,
+                    }
+                }
             };
             worker.turn(|filter, env| filter.on_call_done(call, &outcome, env));
         })
     }
 
-    /// Whether this root may go now. Envoy ends a VM that has no other root with its last stream, whatever is said here.
+    /// Whether this root may go now. Envoy ends a VM that has no other root with its last stream, whatever is said here (it
+    /// has loaded a new module, or the filter is gone).
     pub(crate) fn on_done(&mut self, vm_stays: bool) -> bool {
         let Some(worker) = self.worker.clone() else {
             return true;
         };
-        worker.turn(|filter, env| filter.on_woken(env));
-        if worker.is_idle() {
+        if !vm_stays {
+            worker.turn(F::on_end);
             return true;
         }
-        if !vm_stays {
-            worker.turn(|filter, _| filter.abandon());
+        worker.turn(F::on_woken);
+        if worker.is_idle() {
             return true;
         }
         self.draining_since_ms.get_or_insert_with(host::mono_ms);
@@ -130,11 +139,12 @@ impl<F: Filter> Root<F> {
             return false;
         };
         let late = host::mono_ms().saturating_sub(since_ms) > DRAIN_MS;
-        if late {
-            worker.turn(|filter, _| filter.abandon());
+        if !late && !worker.is_idle() {
+            return false;
         }
+        worker.turn(F::on_end);
         // Not heard, it is said again at the next turn.
-        let ends = (late || worker.is_idle()) && host::done();
+        let ends = host::done();
         if ends {
             self.draining_since_ms = None;
         }
@@ -142,11 +152,9 @@ impl<F: Filter> Root<F> {
     }
 }
 
-fn status() -> Option<u16> {
-    String::from_utf8(host::call_header(":status")?)
-        .ok()?
-        .parse()
-        .ok()
+fn number_in<T: std::str::FromStr>(header: &str) -> Option<T> {
+    let value = host::call_header(header)?;
+    std::str::from_utf8(&value).ok()?.trim().parse().ok()
 }
 
 fn refuse<T>(why: &str) -> Option<T> {

@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use proxy_wasm::types;
 use weir_engine::fold::FoldMap;
+use weir_engine::owners::Mailbox;
 use weir_engine::time::Now;
-use weir_engine::{CallOutcome, Env, LogLevel};
+use weir_engine::{CallOutcome, Env, LogLevel, StreamId};
 use weir_hostcalls::{self as host, Pool, Queue, Shared};
 
 use crate::meter::Meter;
@@ -39,7 +40,8 @@ impl<F: Filter> Worker<F> {
             shared: &Shared,
             random: &mut random,
         };
-        let filter = F::new(config.clone(), &mut env);
+        let mailbox = queue.map(|queue| Mailbox(queue.number()));
+        let filter = F::new(config.clone(), mailbox, &mut env);
         Self {
             root,
             queue,
@@ -66,27 +68,47 @@ impl<F: Filter> Worker<F> {
             .is_ok_and(|state| state.filter.is_idle() && state.meter.is_told())
     }
 
-    /// Asks the filter, from a stream. It wants nothing but counts, lines and wake-ups then. `None`: it is being asked.
-    pub fn ask<T>(&self, ask: impl FnOnce(&mut F, &mut Env<'_>) -> T) -> Option<T> {
-        let mono_ms = host::mono_ms();
-        let now = Now {
-            unix_ms: mono_ms.saturating_add_signed(self.unix_ahead_ms.get()),
-            mono_ms,
-        };
-        self.at(now, ask)
+    /// Tells the filter something, from this stream. Whether it did something at the stream at once.
+    pub fn tell(&self, stream: StreamId, tell: impl FnOnce(&mut F, &mut Env<'_>)) -> bool {
+        let told = self.at(Some(stream), self.now(), tell);
+        told.is_some_and(|((), acted)| acted)
+    }
+
+    /// Asks the filter, from this stream. `None`: it is being asked.
+    pub fn ask<T>(
+        &self,
+        stream: StreamId,
+        ask: impl FnOnce(&mut F, &mut Env<'_>) -> T,
+    ) -> Option<T> {
+        let (answer, _) = self.at(Some(stream), self.now(), ask)?;
+        Some(answer)
     }
 
     /// The same from the root, which also reads both clocks, and tells the host what was counted.
     pub(crate) fn turn(&self, act: impl FnOnce(&mut F, &mut Env<'_>)) {
         let now = host::now();
         self.unix_ahead_ms.set(ahead_ms(now));
-        self.at(now, act);
+        self.at(None, now, act);
         if let Ok(mut state) = self.state.try_borrow_mut() {
-            state.meter.flush(&self.config);
+            state.meter.flush();
         }
     }
 
-    fn at<T>(&self, now: Now, act: impl FnOnce(&mut F, &mut Env<'_>) -> T) -> Option<T> {
+    fn now(&self) -> Now {
+        let mono_ms = host::mono_ms();
+        Now {
+            unix_ms: mono_ms.saturating_add_signed(self.unix_ahead_ms.get()),
+            mono_ms,
+        }
+    }
+
+    /// On whose behalf the host has called us: a stream's, or the root's. Also says whether something was done at that stream.
+    fn at<T>(
+        &self,
+        stream: Option<StreamId>,
+        now: Now,
+        act: impl FnOnce(&mut F, &mut Env<'_>) -> T,
+    ) -> Option<(T, bool)> {
         // Hostcalls never call back into the module, so nobody else can hold this.
         let mut state = self.state.try_borrow_mut().ok()?;
         let State {
@@ -101,46 +123,42 @@ impl<F: Filter> Worker<F> {
             random,
         };
         let answer = act(filter, &mut env);
-        self.perform(filter, meter, calls, &mut env);
-        Some(answer)
+        let acted = self.perform(stream, filter, meter, calls, &mut env);
+        Some((answer, acted))
     }
 
     fn perform(
         &self,
+        current: Option<StreamId>,
         filter: &mut F,
         meter: &mut Meter<F>,
         calls: &mut FoldMap<u32, F::Call>,
         env: &mut Env<'_>,
-    ) {
+    ) -> bool {
+        let mut acted = false;
         while let Some(effect) = filter.poll() {
             match effect {
+                Effect::At(stream, act) if current == Some(stream) => {
+                    acted = true;
+                    F::act(act);
+                }
                 // A stream that is gone has no context any more: nothing to do.
                 Effect::At(stream, act) => {
                     host::within(stream.0, self.root, || F::act(act));
                 }
-                Effect::Call(call, request) => {
-                    let mut headers = vec![
-                        (":method", request.method.as_str()),
-                        (":path", &request.path),
-                        (":authority", &request.authority),
-                    ];
-                    if let Some(kind) = &request.content_type {
-                        headers.push(("content-type", kind));
+                Effect::Call(call, request) => match host::call(&request) {
+                    Some(number) => {
+                        calls.insert(number, call);
                     }
-                    let (cluster, body) = (&request.cluster, &request.body);
-                    match host::call(cluster, &headers, body, request.timeout_ms) {
-                        Some(number) => {
-                            calls.insert(number, call);
-                        }
-                        None => filter.on_call_done(call, &CallOutcome::Refused, env),
-                    }
-                }
+                    None => filter.on_call_done(call, &CallOutcome::Refused, env),
+                },
                 Effect::Wake => {
                     if let Some(queue) = self.queue {
                         queue.wake();
                     }
                 }
-                Effect::Count(metric, by) => meter.count(metric, by),
+                Effect::WakeOther(Mailbox(number)) => Queue::numbered(number).wake(),
+                Effect::Count(metric, shape) => meter.count(metric, shape, &self.config),
                 Effect::Log(level, line) => {
                     let level = match level {
                         LogLevel::Info => types::LogLevel::Info,
@@ -151,6 +169,7 @@ impl<F: Filter> Worker<F> {
                 }
             }
         }
+        acted
     }
 
     /// The filter's name for the call with this number; the number is forgotten.

@@ -8,7 +8,7 @@ use wasip2::http::types::{
 };
 use wasip2::io::poll::Pollable;
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
-use weir_engine::{CallOutcome, CallRequest};
+use weir_engine::{CallOutcome, HttpRequest};
 
 /// Most bytes of an answer; a larger one is none.
 const MAX_ANSWER: usize = 16 << 20;
@@ -79,18 +79,18 @@ pub(crate) enum Outgoing {
 
 impl Outgoing {
     /// Starts a call; `None` when the host does not take it.
-    pub(crate) fn start(call: CallRequest) -> Option<Self> {
+    pub(crate) fn start(call: HttpRequest) -> Option<Self> {
         let (scheme, authority) = match call.cluster.split_once("://")? {
             ("http", authority) => (Scheme::Http, authority),
             (_, authority) => (Scheme::Https, authority),
         };
         let length = call.body.len().to_string().into_bytes();
-        let headers = Fields::from_list(&[
-            ("content-type".to_owned(), call.content_type.into()),
-            ("content-length".to_owned(), length),
-        ]);
-        let request = OutgoingRequest::new(headers.ok()?);
-        let method = match call.method {
+        let mut headers = vec![("content-length".to_owned(), length)];
+        if let Some(content_type) = call.content_type {
+            headers.push(("content-type".to_owned(), content_type.as_bytes().to_vec()));
+        }
+        let request = OutgoingRequest::new(Fields::from_list(&headers).ok()?);
+        let method = match &*call.method {
             "GET" => Method::Get,
             _ => Method::Post,
         };

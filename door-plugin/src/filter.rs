@@ -8,6 +8,8 @@ use weir_config::Problem;
 use weir_door::config::Config;
 use weir_door::metric::Metric;
 use weir_door::{Call, Door, RESULT_HEADER, Step, Verdict};
+use weir_engine::metric::Shape;
+use weir_engine::owners::Mailbox;
 use weir_engine::{CallOutcome, Env};
 use weir_hostcalls::{self as host, Half};
 
@@ -41,6 +43,7 @@ impl Filter for DoorFilter {
     type Act = Act;
     type Stream = Stream;
 
+    const PASSES_UNKNOWN: bool = false;
     const QUEUE: &'static str = "weir/door/";
 
     fn parse(
@@ -50,12 +53,12 @@ impl Filter for DoorFilter {
         weir_config::parse_door(document, env)
     }
 
-    fn greeting(config: &Config) -> String {
+    fn greeting(config: &Config, _: u64) -> String {
         let (accounts, clients) = (config.accounts.len(), config.clients.len());
         format!("weir: the door is open, accounts={accounts} clients={clients}")
     }
 
-    fn new(config: Rc<Config>, env: &mut Env<'_>) -> Self {
+    fn new(config: Rc<Config>, _: Option<Mailbox>, env: &mut Env<'_>) -> Self {
         Self(Door::new(config, env), None)
     }
 
@@ -78,7 +81,7 @@ impl Filter for DoorFilter {
         self.0.on_call_done(call, outcome, env);
     }
 
-    fn abandon(&mut self) {
+    fn on_end(&mut self, _: &mut Env<'_>) {
         self.0.abandon();
     }
 
@@ -107,7 +110,7 @@ impl Filter for DoorFilter {
             ),
             Wanted::Call { call, request } => Effect::Call(call, request),
             Wanted::Wake => Effect::Wake,
-            Wanted::Count(metric, by) => Effect::Count(metric, by),
+            Wanted::Count(metric, by) => Effect::Count(metric, Shape::Counter(by)),
             Wanted::Log { level, line } => Effect::Log(level, line),
         })
     }

@@ -1,7 +1,7 @@
 //! The WeChat API door as an Envoy filter.
 //!
-//! This crate decides nothing: what the [`Door`](weir_door::Door) wants becomes hostcalls, by way of the adapter that all modules but the
-//! push filter share.
+//! This crate decides nothing: what the [`Door`](weir_door::Door) wants becomes hostcalls, by way of the adapter that all modules
+//! share.
 //!
 //! | file | is |
 //! |---|---|

@@ -77,7 +77,7 @@ impl weir_adapter::Stream<DoorFilter> for Stream {
             ends,
         };
         let stream = self.id;
-        let step = worker.ask(|filter, env| {
+        let step = worker.ask(stream, |filter, env| {
             let step = filter.0.on_request(stream, &head, env);
             (step, filter.0.wants(stream))
         });
@@ -122,7 +122,7 @@ impl weir_adapter::Stream<DoorFilter> for Stream {
         let status = host::response_header(":status");
         let status = status.and_then(|status| String::from_utf8(status).ok()?.parse().ok());
         let stream = self.id;
-        let looks = worker.ask(|filter, env| {
+        let looks = worker.ask(stream, |filter, env| {
             filter
                 .0
                 .on_answer_begins(stream, status.unwrap_or(0), ends, env)
@@ -141,7 +141,7 @@ impl weir_adapter::Stream<DoorFilter> for Stream {
             return Action::Continue;
         }
         let stream = self.id;
-        let passing = worker.ask(|filter, env| {
+        let passing = worker.ask(stream, |filter, env| {
             filter
                 .0
                 .on_answer(stream, size, ends, host::response_body, env)
@@ -168,7 +168,7 @@ impl weir_adapter::Stream<DoorFilter> for Stream {
     fn done(self, worker: &Worker) {
         let stream = self.id;
         if !matches!(self.state, State::New | State::Over) || self.waits {
-            worker.ask(|filter, env| filter.0.on_gone(stream, env));
+            worker.ask(stream, |filter, env| filter.0.on_gone(stream, env));
         }
     }
 }
@@ -176,7 +176,7 @@ impl weir_adapter::Stream<DoorFilter> for Stream {
 impl Stream {
     fn complete(&mut self, worker: &Worker, body: Option<Vec<u8>>) -> Action {
         let stream = self.id;
-        match worker.ask(|filter, env| filter.0.on_body(stream, body, env)) {
+        match worker.ask(stream, |filter, env| filter.0.on_body(stream, body, env)) {
             Some(step) => self.take(&step),
             None => self.refuse(503),
         }

@@ -271,13 +271,8 @@ impl Door {
             return;
         };
         let request = HttpRequest {
-            method: "GET".to_owned(),
-            path,
-            content_type: None,
-            body: Vec::new(),
-            cluster: peer.cluster.clone(),
-            authority: peer.authority.clone(),
             timeout_ms: credits.timeout_ms,
+            ..HttpRequest::get(peer, path)
         };
         self.start(Call::Credit(stream), request);
     }
@@ -329,14 +324,12 @@ impl Door {
         if let Some(token) = token {
             exchange.token = token;
         }
+        let path = exchange.target(account.app_secret.expose());
         let request = HttpRequest {
-            method: exchange.method.clone(),
-            path: exchange.target(account.app_secret.expose()),
-            content_type: exchange.content_type.clone(),
+            method: exchange.method.clone().into(),
+            content_type: exchange.content_type.clone().map(Into::into),
             body: exchange.body.clone().unwrap_or_default(),
-            cluster: config.wechat_api.cluster.clone(),
-            authority: config.wechat_api.authority.clone(),
-            timeout_ms: config.wechat_api.timeout_ms,
+            ..HttpRequest::get(&config.wechat_api, path)
         };
         let account = exchange.admitted.account;
         let outcome = "replayed";

@@ -6,13 +6,14 @@ use weir_store_api::Work;
 use crate::api_queue::Asked;
 use crate::claims::Fingerprint;
 use crate::config::{Account, AccountId, Peer};
-use crate::effect::{CallRequest, Effect, LogLevel};
+use crate::effect::{Effect, LogLevel};
 use crate::engine::{Engine, Env};
 use crate::event;
 use crate::input::{Call, CallOutcome};
 use crate::metric::{Loss, Metric};
 use crate::outbox::{Event, Fate, Follower, Settled, Then, Verdict};
 use crate::planted::{Bug, planted};
+use crate::request::HttpRequest;
 use crate::rules::Facts;
 use crate::tags::{TagJob, Tagging};
 use crate::tokens::{self, Fetched};
@@ -133,15 +134,7 @@ impl Engine {
         body: Vec<u8>,
     ) {
         self.calls.insert(call);
-        let request = CallRequest {
-            cluster: peer.cluster.clone(),
-            authority: peer.authority.clone(),
-            method: "POST",
-            path,
-            content_type,
-            body,
-            timeout_ms: peer.timeout_ms,
-        };
+        let request = HttpRequest::post(peer, path, content_type, body);
         self.want(Effect::Call { call, request });
     }
 

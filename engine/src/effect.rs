@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::input::{Call, StreamId};
 use crate::metric::Metric;
 use crate::owners::Mailbox;
+use crate::request::HttpRequest;
 
 /// One thing to do.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub enum Effect {
         /// The engine's name for it.
         call: Call,
         /// What to send.
-        request: CallRequest,
+        request: HttpRequest,
     },
     /// Call the root soon with [`Input::Woken`](crate::Input::Woken). Where a host cannot, the next tick will do.
     Wake,
@@ -71,23 +72,4 @@ impl Response {
             body: Cow::Borrowed(&[]),
         }
     }
-}
-
-/// An HTTP request to one of the configured clusters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallRequest {
-    /// Envoy's cluster.
-    pub cluster: String,
-    /// `:authority`.
-    pub authority: String,
-    /// `:method`.
-    pub method: &'static str,
-    /// `:path`, with the query. May hold an access token: never log it.
-    pub path: String,
-    /// `content-type`.
-    pub content_type: &'static str,
-    /// The body. May hold what users wrote: never log it.
-    pub body: Vec<u8>,
-    /// How long to wait, never 0.
-    pub timeout_ms: u32,
 }

@@ -88,7 +88,7 @@ pub enum Call {
 }
 
 /// How a call went.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum CallOutcome<'a> {
     /// An answer came, from the peer or (503, 504) from the host on its behalf.
     Answer {

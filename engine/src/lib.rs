@@ -67,7 +67,7 @@ pub mod time;
 pub mod token_call;
 pub mod tokens;
 
-pub use effect::{CallRequest, Effect, LogLevel, Response};
+pub use effect::{Effect, LogLevel, Response};
 pub use engine::{Engine, Env, Random};
 pub use input::{Call, CallOutcome, Input, Method, Request, StreamId};
 pub use request::HttpRequest;

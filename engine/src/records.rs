@@ -61,15 +61,8 @@ impl Records {
     /// The next call to the store; `None`: nothing is due.
     pub fn next_call(&mut self, store: &Peer, path: &str, mono_ms: u64) -> Option<HttpRequest> {
         let body = self.take_batch(mono_ms)?;
-        Some(HttpRequest {
-            method: "POST".to_owned(),
-            path: path.to_owned(),
-            content_type: Some(CONTENT_TYPE_BATCH.to_owned()),
-            body,
-            cluster: store.cluster.clone(),
-            authority: store.authority.clone(),
-            timeout_ms: store.timeout_ms,
-        })
+        let path = path.to_owned();
+        Some(HttpRequest::post(store, path, CONTENT_TYPE_BATCH, body))
     }
 
     fn take_batch(&mut self, mono_ms: u64) -> Option<Vec<u8>> {

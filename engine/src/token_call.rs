@@ -55,15 +55,8 @@ fn request(wechat_api: &Peer, appid: &str, app_secret: &Secret) -> HttpRequest {
         secret: app_secret.expose(),
         force_refresh: false,
     };
-    HttpRequest {
-        method: "POST".to_owned(),
-        path: api::STABLE_TOKEN_PATH.to_owned(),
-        content_type: Some("application/json".to_owned()),
-        body: request.encode(),
-        cluster: wechat_api.cluster.clone(),
-        authority: wechat_api.authority.clone(),
-        timeout_ms: wechat_api.timeout_ms,
-    }
+    let path = api::STABLE_TOKEN_PATH.to_owned();
+    HttpRequest::post(wechat_api, path, "application/json", request.encode())
 }
 
 fn read(outcome: &CallOutcome<'_>) -> (Fetched, Option<ApiError>) {

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use proxy_wasm::types::{self, BufferType, LogLevel, MapType, MetricType};
 use weir_engine::shared::{Cas, SetError, SharedData};
 use weir_engine::time::Now;
-use weir_engine::{CallRequest, Random, Response};
+use weir_engine::{HttpRequest, Random, Response};
 
 /// A number and no enumeration: a host may say what the ABI does not know.
 type Status = u32;
@@ -459,24 +459,17 @@ pub fn within(context: u32, back: u32, act: impl FnOnce()) -> bool {
 }
 
 /// Starts a call from the root context; the number under which its answer comes. `None`: the host would not.
-pub fn start_call(request: &CallRequest) -> Option<u32> {
-    let headers = [
-        (":method", request.method),
+pub fn call(request: &HttpRequest) -> Option<u32> {
+    let mut headers = vec![
+        (":method", &*request.method),
         (":path", &request.path),
         (":authority", &request.authority),
-        ("content-type", request.content_type),
     ];
-    call(
-        &request.cluster,
-        &headers,
-        &request.body,
-        request.timeout_ms,
-    )
-}
-
-/// The same with headers of one's own, pseudo-headers first.
-pub fn call(cluster: &str, headers: &[(&str, &str)], body: &[u8], timeout_ms: u32) -> Option<u32> {
-    let (headers, trailers) = (pairs(headers), pairs(&[]));
+    if let Some(kind) = &request.content_type {
+        headers.push(("content-type", kind));
+    }
+    let (cluster, body, timeout_ms) = (&request.cluster, &request.body, request.timeout_ms);
+    let (headers, trailers) = (pairs(&headers), pairs(&[]));
     let mut number = 0;
     // SAFETY: all memory is read during the call only; the host writes `number`.
     let status = unsafe {

@@ -4,6 +4,8 @@ use std::rc::Rc;
 
 use weir_adapter::{Effect, Filter};
 use weir_config::Problem;
+use weir_engine::metric::Shape;
+use weir_engine::owners::Mailbox;
 use weir_engine::{CallOutcome, Env, Response};
 use weir_hostcalls as host;
 use weir_login::config::Config;
@@ -22,6 +24,7 @@ impl Filter for LoginFilter {
     type Act = Answer;
     type Stream = Stream;
 
+    const PASSES_UNKNOWN: bool = false;
     const QUEUE: &'static str = "weir/login/";
 
     fn parse(
@@ -31,12 +34,12 @@ impl Filter for LoginFilter {
         weir_config::parse_login(document, env)
     }
 
-    fn greeting(config: &Config) -> String {
+    fn greeting(config: &Config, _: u64) -> String {
         let (accounts, pages) = (config.accounts.len(), config.pages.len());
         format!("weir: logins, accounts={accounts} pages={pages}")
     }
 
-    fn new(config: Rc<Config>, env: &mut Env<'_>) -> Self {
+    fn new(config: Rc<Config>, _: Option<Mailbox>, env: &mut Env<'_>) -> Self {
         Self(Login::new(config, env))
     }
 
@@ -52,7 +55,7 @@ impl Filter for LoginFilter {
         self.0.on_call_done(call, outcome, env);
     }
 
-    fn abandon(&mut self) {
+    fn on_end(&mut self, _: &mut Env<'_>) {
         self.0.abandon();
     }
 
@@ -66,7 +69,7 @@ impl Filter for LoginFilter {
             Wanted::Respond { stream, answer } => Effect::At(stream, answer),
             Wanted::Call { call, request } => Effect::Call(call, request),
             Wanted::Wake => Effect::Wake,
-            Wanted::Count(metric, by) => Effect::Count(metric, by),
+            Wanted::Count(metric, by) => Effect::Count(metric, Shape::Counter(by)),
             Wanted::Log { level, line } => Effect::Log(level, line),
         })
     }

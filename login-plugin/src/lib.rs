@@ -1,7 +1,7 @@
 //! Logins as an Envoy filter.
 //!
 //! This crate decides nothing: what [`Login`](weir_login::Login) wants becomes hostcalls, by way of the adapter that all
-//! modules but the push filter share.
+//! modules share.
 //!
 //! | file | is |
 //! |---|---|

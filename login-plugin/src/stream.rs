@@ -71,7 +71,7 @@ impl weir_adapter::Stream<LoginFilter> for Stream {
             ends,
         };
         let stream = self.id;
-        let said = worker.ask(|filter, env| {
+        let said = worker.ask(stream, |filter, env| {
             let step = filter.0.on_request(stream, &head, env);
             (step, filter.0.wants(stream))
         });
@@ -119,7 +119,7 @@ impl weir_adapter::Stream<LoginFilter> for Stream {
     fn done(self, worker: &Worker) {
         let stream = self.id;
         if matches!(self.state, State::Body(_) | State::Held) {
-            worker.ask(|filter, _| filter.0.on_gone(stream));
+            worker.ask(stream, |filter, _| filter.0.on_gone(stream));
         }
     }
 }
@@ -127,7 +127,7 @@ impl weir_adapter::Stream<LoginFilter> for Stream {
 impl Stream {
     fn complete(&mut self, worker: &Worker, body: Option<Vec<u8>>) -> Action {
         let stream = self.id;
-        match worker.ask(|filter, env| filter.0.on_body(stream, body, env)) {
+        match worker.ask(stream, |filter, env| filter.0.on_body(stream, body, env)) {
             Some(step) => self.take(step),
             None => self.refuse(503),
         }

@@ -179,14 +179,10 @@ impl Login {
         };
         let peer = &self.config.wechat_api;
         let is_post = !body.is_empty();
-        HttpRequest {
-            method: if is_post { "POST" } else { "GET" }.to_owned(),
-            path,
-            content_type: is_post.then(|| "application/json".to_owned()),
-            body,
-            cluster: peer.cluster.clone(),
-            authority: peer.authority.clone(),
-            timeout_ms: peer.timeout_ms,
+        if is_post {
+            HttpRequest::post(peer, path, "application/json", body)
+        } else {
+            HttpRequest::get(peer, path)
         }
     }
 

@@ -1,20 +1,12 @@
 //! Weir as an Envoy filter.
 //!
-//! This crate decides nothing: a callback becomes an [`Input`](weir_engine::Input), an
-//! [`Effect`](weir_engine::Effect) becomes a hostcall.
+//! This crate decides nothing: a callback becomes an [`Input`](weir_engine::Input), an [`Effect`](weir_engine::Effect) becomes
+//! a hostcall, by way of the adapter that all modules share.
 //!
 //! | file | is |
 //! |---|---|
-//! | `entry` | what the host needs to start the module and to put bytes into it |
-//! | `root` | the root context: configuration, ticks, wake-ups, answers of calls, draining |
-//! | `contexts` | the callbacks, and which root a stream belongs to |
+//! | `filter` | the engine, as the adapter sees it |
 //! | `stream` | one HTTP request |
-//! | `worker` | what both share: the engine and the loop that drives it |
-//! | `meter` | metrics, defined once |
-//!
-//! The hostcalls are a crate of their own, `hostcalls`.
-//!
-//! Everything is per VM, and a VM is one thread.
 #![cfg_attr(
     not(test),
     deny(
@@ -24,10 +16,9 @@
         clippy::indexing_slicing
     )
 )]
+#![allow(unsafe_code, reason = "the names of the host's callbacks")]
 
-mod contexts;
-mod entry;
-mod meter;
-mod root;
+mod filter;
 mod stream;
-mod worker;
+
+weir_adapter::module!(filter::PushFilter);

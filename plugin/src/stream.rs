@@ -3,9 +3,11 @@
 use proxy_wasm::types::Action;
 use weir_engine::config::AccountId;
 use weir_engine::{Input, Method, Request, Response, StreamId};
-
-use crate::worker::{Scope, Worker};
 use weir_hostcalls as host;
+
+use crate::filter::PushFilter;
+
+type Worker = weir_adapter::Worker<PushFilter>;
 
 pub(crate) struct Stream {
     id: StreamId,
@@ -21,6 +23,8 @@ enum State {
     Held,
     /// Answered; what still comes is ignored.
     Answered,
+    /// No push: it passes.
+    Passing,
 }
 
 struct Head {
@@ -33,19 +37,18 @@ struct Head {
     arrived_mono_ms: u64,
 }
 
-impl Stream {
-    pub(crate) fn new(id: u32) -> Self {
+impl weir_adapter::Stream<PushFilter> for Stream {
+    fn new(id: StreamId) -> Self {
         Self {
-            id: StreamId(id),
+            id,
             state: State::New,
         }
     }
 
-    /// The request's headers are there. `None`: not a push URL, everything passes.
-    pub(crate) fn headers(&mut self, worker: &Worker, end_of_stream: bool) -> Option<Action> {
+    fn headers(&mut self, worker: &Worker, ends: bool) -> Action {
         let Ok(target) = host::request_header(":path") else {
             // It may be a push: nobody else is to have it.
-            return Some(self.come_again());
+            return self.come_again();
         };
         let target = target.and_then(|path| String::from_utf8(path).ok());
         let target = target.unwrap_or_default();
@@ -54,9 +57,12 @@ impl Stream {
         if path == "/weir-test/trap" {
             core::arch::wasm32::unreachable();
         }
-        let route = worker.config().route(path)?;
+        let Some(route) = worker.config().route(path) else {
+            self.state = State::Passing;
+            return Action::Continue;
+        };
         // What has a body is a push, whatever it calls itself: the signature decides, and the name costs a hostcall.
-        let method = if end_of_stream {
+        let method = if ends {
             bodiless_method()
         } else {
             Method::Post
@@ -68,29 +74,49 @@ impl Stream {
             query: query.to_owned(),
             arrived_mono_ms: host::mono_ms(),
         });
-        if end_of_stream {
+        if ends {
             self.complete(worker, 0);
         }
-        Some(Action::Pause)
+        Action::Pause
     }
 
-    /// So much of the body is there.
-    pub(crate) fn body(&mut self, worker: &Worker, size: usize, end_of_stream: bool) {
-        if end_of_stream || size > max_body(worker) {
+    fn body(&mut self, worker: &Worker, size: usize, ends: bool) -> Action {
+        if ends || size > max_body(worker) {
             self.complete(worker, size);
         }
+        self.passing()
     }
 
-    /// With trailers the body never says that it ends.
-    pub(crate) fn trailers(&mut self, worker: &Worker) {
+    fn trailers(&mut self, worker: &Worker) -> Action {
         self.complete(worker, usize::MAX - 1);
+        self.passing()
+    }
+
+    fn done(self, worker: &Worker) {
+        let stream = self.id;
+        if matches!(self.state, State::Held) {
+            worker.tell(stream, |filter, env| {
+                filter.0.handle(Input::Gone { stream }, env);
+            });
+        }
+    }
+}
+
+impl Stream {
+    /// What becomes of the rest of it.
+    fn passing(&self) -> Action {
+        if matches!(self.state, State::Passing) {
+            Action::Continue
+        } else {
+            Action::Pause
+        }
     }
 
     /// The request is complete, or larger than it may be: `body_size` bytes of it are there.
     fn complete(&mut self, worker: &Worker, body_size: usize) {
         let head = match std::mem::replace(&mut self.state, State::Held) {
             State::Collecting(head) => head,
-            // The host repeats itself.
+            // It is no push, or the host repeats itself.
             other => {
                 self.state = other;
                 return;
@@ -110,7 +136,8 @@ impl Stream {
             arrived_mono_ms: head.arrived_mono_ms,
         };
         let stream = self.id;
-        if worker.handle(Scope::Stream(stream), Input::Request { stream, request }) {
+        let input = Input::Request { stream, request };
+        if worker.tell(stream, |filter, env| filter.0.handle(input, env)) {
             self.state = State::Answered;
         }
     }
@@ -120,14 +147,6 @@ impl Stream {
         self.state = State::Answered;
         host::respond(&Response::empty(503));
         Action::Pause
-    }
-
-    /// The stream is over.
-    pub(crate) fn done(self, worker: &Worker) {
-        if matches!(self.state, State::Held) {
-            let stream = self.id;
-            worker.handle(Scope::Stream(stream), Input::Gone { stream });
-        }
     }
 }
 

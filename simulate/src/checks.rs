@@ -22,7 +22,7 @@
 //! Where a fault makes more than one effect possible (an answer of the API was lost, a worker died between work and note),
 //! as many more are allowed as there were such faults.
 
-use weir_engine::{Call, CallOutcome, CallRequest, Response};
+use weir_engine::{Call, CallOutcome, HttpRequest, Response};
 use weir_store_api::{BatchAnswer, EventStatus, RawEvent, TYPE_USER_SNAPSHOT};
 
 use crate::api::Api;
@@ -329,7 +329,7 @@ impl<'p> Checks<'p> {
         node: &Node,
         scope: Scope,
         call: Call,
-        request: &CallRequest,
+        request: &HttpRequest,
         store: &Store,
         api: &Api,
         now_ms: u64,
@@ -382,7 +382,7 @@ impl<'p> Checks<'p> {
         }
     }
 
-    fn on_store_call(&mut self, slot: &mut Slot, request: &CallRequest, now_ms: u64) -> usize {
+    fn on_store_call(&mut self, slot: &mut Slot, request: &HttpRequest, now_ms: u64) -> usize {
         let name = slot.name;
         let Ok(events) = serde_json::from_slice::<Vec<RawEvent<'_>>>(&request.body) else {
             self.violated(

@@ -822,7 +822,7 @@ impl<'p> World<'p> {
         who: usize,
         scope: Scope,
         call: weir_engine::Call,
-        request: weir_engine::CallRequest,
+        request: weir_engine::HttpRequest,
     ) -> Option<weir_engine::Call> {
         use weir_engine::Call;
         let name = self.engines[who].name;

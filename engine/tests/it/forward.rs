@@ -68,7 +68,7 @@ fn an_application_gets_the_event_and_its_answer_is_the_reply() {
         panic!("called once")
     };
     assert_eq!(
-        (path.as_str(), *content_type),
+        (path.as_str(), content_type.as_ref()),
         ("/wechat", "application/cloudevents+json")
     );
     let event: Value = serde_json::from_str(body).expect("JSON");
@@ -115,7 +115,7 @@ fn a_program_for_wechat_gets_what_wechat_sends_and_the_proof_that_it_did() {
     says(Some(reply), "by a program");
     let (path, content_type, body) = &world.app.calls[0];
     assert_eq!(
-        (*content_type, body.as_str()),
+        (content_type.as_ref(), body.as_str()),
         ("text/xml", text(1, "hi").as_str())
     );
     assert!(path.starts_with("/wechat?signature="), "{path}");

@@ -1,9 +1,10 @@
 //! An application, customer-service messages, and the store's ledger of work.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use weir_engine::CallRequest;
+use weir_engine::HttpRequest;
 
 /// How the application behaves.
 #[derive(Default)]
@@ -18,14 +19,14 @@ pub(crate) struct App {
     /// How many more calls the host does not take.
     pub(crate) refused: usize,
     /// Every call: path, content type, body.
-    pub(crate) calls: Vec<(String, &'static str, String)>,
+    pub(crate) calls: Vec<(String, Cow<'static, str>, String)>,
 }
 
 impl App {
-    pub(crate) fn take(&mut self, request: &CallRequest) {
+    pub(crate) fn take(&mut self, request: &HttpRequest) {
         let body = String::from_utf8(request.body.clone()).expect("UTF-8");
-        self.calls
-            .push((request.path.clone(), request.content_type, body));
+        let content_type = request.content_type.clone().expect("of a body");
+        self.calls.push((request.path.clone(), content_type, body));
     }
 }
 

@@ -12,7 +12,7 @@ use weir_engine::owners::Mailbox;
 use weir_engine::shared::{Cas, SetError, SharedData};
 use weir_engine::time::Now;
 use weir_engine::{
-    Call, CallOutcome, CallRequest, Effect, Engine, Env, Input, Method, Random, Request, Response,
+    Call, CallOutcome, Effect, Engine, Env, HttpRequest, Input, Method, Random, Request, Response,
     StreamId, TICK_MS,
 };
 use weir_protocol::aes_key::EncodingAesKey;
@@ -327,7 +327,7 @@ impl World {
         }
     }
 
-    fn plan(&mut self, call: Call, request: &CallRequest) -> (u64, Planned) {
+    fn plan(&mut self, call: Call, request: &HttpRequest) -> (u64, Planned) {
         match call {
             Call::Store => self.plan_store(request),
             Call::App(_) => {
@@ -432,7 +432,7 @@ impl World {
         }
     }
 
-    fn plan_store(&mut self, request: &CallRequest) -> (u64, Planned) {
+    fn plan_store(&mut self, request: &HttpRequest) -> (u64, Planned) {
         let events: Vec<Value> = serde_json::from_slice(&request.body).expect("a JSON list");
         assert!(!events.is_empty());
         self.batches.push(events.len());
