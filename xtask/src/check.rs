@@ -6,7 +6,7 @@ use anyhow::Result;
 use weir_testbed::layout::Layout;
 
 use crate::cargo::{self, WASM_TARGET};
-use crate::say;
+use crate::{packages, say};
 
 /// Formatting, lints and documentation; every warning is an error. The shell script is looked at where shellcheck is
 /// installed.
@@ -26,27 +26,9 @@ pub(crate) fn check(layout: &Layout) -> Result<()> {
         say::note("no shellcheck on this machine: .ci/run is not looked at");
     }
     say::timed("clippy", || {
-        cargo::run(
-            cargo::cargo(layout)
-                .args([
-                    "clippy",
-                    "--workspace",
-                    "--exclude",
-                    "weir-plugin",
-                    "--exclude",
-                    "weir-door-plugin",
-                    "--exclude",
-                    "weir-login-plugin",
-                    "--exclude",
-                    "weir-component",
-                    "--exclude",
-                    "weir-codec",
-                    "--exclude",
-                    "weir-component-tests",
-                    "--all-targets",
-                ])
-                .args(["--", "-D", "warnings"]),
-        )
+        let mut clippy = cargo::cargo(layout);
+        packages::programs(clippy.arg("clippy")).args(["--all-targets", "--", "-D", "warnings"]);
+        cargo::run(&mut clippy)
     })?;
     say::timed("clippy for the fuzzer's programs", || {
         cargo::run(
@@ -59,42 +41,15 @@ pub(crate) fn check(layout: &Layout) -> Result<()> {
     })?;
     say::timed("clippy for the plugin's target", || {
         cargo::ensure_wasm_target(layout)?;
-        cargo::run(
-            cargo::cargo(layout)
-                .args([
-                    "clippy",
-                    "--package",
-                    "weir-plugin",
-                    "--package",
-                    "weir-door-plugin",
-                    "--package",
-                    "weir-login-plugin",
-                    "--target",
-                    WASM_TARGET,
-                ])
-                .args(["--", "-D", "warnings"]),
-        )
+        let mut clippy = cargo::cargo(layout);
+        packages::modules(clippy.arg("clippy"));
+        cargo::run(clippy.args(["--target", WASM_TARGET, "--", "-D", "warnings"]))
     })?;
     say::timed("documentation", || {
-        cargo::run(
-            cargo::cargo(layout)
-                .args([
-                    "doc",
-                    "--workspace",
-                    "--exclude",
-                    "weir-component",
-                    "--exclude",
-                    "weir-codec",
-                    "--exclude",
-                    "weir-component-tests",
-                    "--no-deps",
-                    "--document-private-items",
-                ])
-                // Private items are documented too, so public text may point at them.
-                .env(
-                    "RUSTDOCFLAGS",
-                    "-D warnings -A rustdoc::private_intra_doc_links",
-                ),
-        )
+        let mut doc = cargo::cargo(layout);
+        packages::documented(doc.arg("doc")).args(["--no-deps", "--document-private-items"]);
+        // Private items are documented too, so public text may point at them.
+        let flags = "-D warnings -A rustdoc::private_intra_doc_links";
+        cargo::run(doc.env("RUSTDOCFLAGS", flags))
     })
 }

@@ -16,8 +16,6 @@ const MAX_BYTES: u64 = 1_000_000;
 const PROFILE: &str = "door";
 /// The scenarios of the component are taken in.
 const TAKEN_IN: &str = "WEIR_COMPONENT";
-/// The test in Python is left out; the same as for the SDKs at the door.
-const WITHOUT_SDKS: &str = "WEIR_WITHOUT_SDKS";
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -72,7 +70,7 @@ pub(crate) fn component(layout: &Layout, options: &Options) -> Result<()> {
         command.args(&options.passed_on);
         if options.without_sdks {
             say::loudly("The test in Python is left out (--without-sdks).");
-            command.env(WITHOUT_SDKS, "1");
+            command.env(test::WITHOUT_SDKS, "1");
         }
         cargo::run(&mut command)
     })?;

@@ -10,6 +10,7 @@ mod check;
 mod component;
 mod flood;
 mod fuzz;
+mod packages;
 mod run;
 mod say;
 mod simulate;

@@ -8,12 +8,12 @@ use anyhow::{Context, Result, bail, ensure};
 use weir_testbed::envoy;
 use weir_testbed::layout::Layout;
 
-use crate::{HELP, cargo, say, wasm};
+use crate::{HELP, cargo, packages, say, wasm};
 
 /// Set to `1`, the store's tests on PostgreSQL are left out; its suite finds or starts a server by itself.
 const WITHOUT_POSTGRES: &str = "WEIR_WITHOUT_POSTGRES";
 /// Likewise the tests of the door with SDKs, which they install by themselves.
-const WITHOUT_SDKS: &str = "WEIR_WITHOUT_SDKS";
+pub(crate) const WITHOUT_SDKS: &str = "WEIR_WITHOUT_SDKS";
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -95,22 +95,7 @@ pub(crate) fn test(layout: &Layout, options: &Options) -> Result<()> {
 /// packages asks for its own set of their features.
 pub(crate) fn tests(layout: &Layout) -> std::process::Command {
     let mut command = cargo::cargo(layout);
-    command.args([
-        "test",
-        "--workspace",
-        "--exclude",
-        "weir-plugin",
-        "--exclude",
-        "weir-door-plugin",
-        "--exclude",
-        "weir-login-plugin",
-        "--exclude",
-        "weir-component",
-        "--exclude",
-        "weir-codec",
-        "--exclude",
-        "weir-component-tests",
-    ]);
+    packages::programs(command.arg("test"));
     command
 }
 
