@@ -10,29 +10,21 @@ use weir_engine::owners::OwnerId;
 use weir_engine::records::Records;
 use weir_engine::time::Now;
 use weir_engine::{Env, LogLevel, Response, StreamId, tokens};
-use weir_protocol::api::{self, AnswerError, Class};
 
 use crate::admit::{self, Head, Kind, Put};
 use crate::answers;
 use crate::cache::{self, Found};
 use crate::config::{Config, HandOut, Linter};
 use crate::effect::{Call, Effect, Step};
-use crate::exchange::{Exchange, MAX_BUSY_REPLAYS, MAX_TOKEN_REPLAYS, Stage};
+use crate::exchange::{Exchange, Stage};
 use crate::lint::lint;
 use crate::metric::Metric;
 use crate::quota;
 use crate::sends::{self, Send, Sent};
 use crate::stand_in;
-use crate::verdict::Verdict;
 
 /// Longest body of a login, bytes.
 const MAX_LOGIN_BYTES: usize = 4 * 1_024;
-/// An answer that is longer than this says no error.
-const MAX_ERROR_BYTES: usize = 4 * 1_024;
-/// Longest answer that is kept for others, or read for what was sent.
-const MAX_ANSWER_BYTES: usize = 64 * 1_024;
-/// Until a busy WeChat is asked again; twice that the second time.
-const BUSY_PAUSE_MS: u64 = 300;
 
 /// The door.
 pub struct Door {
@@ -51,19 +43,6 @@ pub struct Door {
     pub(crate) records: Records,
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) woken: bool,
-}
-
-/// What to do with an answer that is passing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Passing {
-    /// It passes, and the rest of it.
-    On,
-    /// The same, and what became of the message is said in headers of the answer.
-    Sent(Verdict),
-    /// There is more to come before that can be said.
-    More,
-    /// It is held back; an [`Effect`] will say.
-    Hold,
 }
 
 impl Door {
@@ -393,165 +372,6 @@ impl Door {
         self.waiting.insert(stream);
         self.wake();
         Step::Hold
-    }
-
-    /// WeChat's answer begins. `false`: all of it passes.
-    pub fn on_answer_begins(
-        &mut self,
-        stream: StreamId,
-        status: u16,
-        ends: bool,
-        env: &mut Env<'_>,
-    ) -> bool {
-        let Some(exchange) = self.exchanges.get(&stream) else {
-            return false;
-        };
-        if exchange.stage != Stage::Forwarded {
-            return false;
-        }
-        if status != 200 || ends {
-            self.over(stream, Sent::Unknown, &[], env);
-            return false;
-        }
-        true
-    }
-
-    /// So much of the answer is there; `read` gives it.
-    pub fn on_answer(
-        &mut self,
-        stream: StreamId,
-        size: usize,
-        ends: bool,
-        read: impl FnOnce(usize) -> Vec<u8>,
-        env: &mut Env<'_>,
-    ) -> Passing {
-        let Some(exchange) = self.exchanges.get(&stream) else {
-            return Passing::On;
-        };
-        if exchange.stage != Stage::Forwarded {
-            return Passing::On;
-        }
-        let reads_all = exchange.send.is_some() || exchange.thing.is_some();
-        let most = if reads_all {
-            MAX_ANSWER_BYTES
-        } else {
-            MAX_ERROR_BYTES
-        };
-        if size > most {
-            self.over(stream, Sent::Unknown, &[], env);
-            return Passing::On;
-        }
-        if !ends {
-            return Passing::More;
-        }
-        let is_send = exchange.send.is_some();
-        let answer = read(size);
-        if self.judge(stream, &answer, env) {
-            Passing::Hold
-        } else if is_send {
-            Passing::Sent(Verdict::of(&answer))
-        } else {
-            Passing::On
-        }
-    }
-
-    /// What an answer means. `true`: it is asked again; otherwise it is over.
-    pub(crate) fn judge(&mut self, stream: StreamId, answer: &[u8], env: &mut Env<'_>) -> bool {
-        let config = self.config.clone();
-        let Some(exchange) = self.exchanges.get_mut(&stream) else {
-            return false;
-        };
-        let id = exchange.admitted.account;
-        let Some(account) = config.account(id) else {
-            return false;
-        };
-        let error = match api::check(answer) {
-            Ok(()) => {
-                self.over(stream, Sent::Answered(0), answer, env);
-                return false;
-            }
-            // A file, or a page of somebody in between.
-            Err(AnswerError::Malformed) => {
-                self.over(stream, Sent::Unknown, answer, env);
-                return false;
-            }
-            Err(AnswerError::Refused(error)) => error,
-        };
-        let class = error.class();
-        let has_body = exchange.body.is_some() && !exchange.gone;
-        let now_ms = env.now.mono_ms;
-        let replays = match class {
-            Class::Token if exchange.put() == Put::AccessToken => {
-                tokens::invalidate(env.shared, &account.appid, &exchange.token);
-                self.known.remove(&id);
-                self.wanted.insert(id);
-                exchange.token_replays += 1;
-                exchange.stage = Stage::Refused { since_ms: now_ms };
-                has_body && exchange.token_replays <= MAX_TOKEN_REPLAYS
-            }
-            Class::Transient | Class::MinuteQuota if exchange.is_idempotent() => {
-                exchange.busy_replays += 1;
-                let pause_ms = BUSY_PAUSE_MS << exchange.busy_replays;
-                exchange.stage = Stage::Busy {
-                    again_ms: now_ms + pause_ms,
-                };
-                has_body && exchange.busy_replays <= MAX_BUSY_REPLAYS
-            }
-            _ => false,
-        };
-        if class == Class::DailyQuota {
-            let path = exchange.admitted.path.clone();
-            quota::stop(env.shared, &account.appid, &path, env.now.unix_s());
-        }
-        let class = class.name();
-        self.count(Metric::ApiError { account: id, class });
-        if replays {
-            self.waiting.insert(stream);
-            self.wake();
-        } else {
-            self.over(stream, Sent::Answered(error.errcode), answer, env);
-        }
-        replays
-    }
-
-    /// The last word on a request has been said.
-    pub(crate) fn over(&mut self, stream: StreamId, sent: Sent, answer: &[u8], env: &mut Env<'_>) {
-        let config = self.config.clone();
-        let Some(exchange) = self.exchanges.remove(&stream) else {
-            return;
-        };
-        self.waiting.remove(&stream);
-        let (Some(account), Some(client)) = (
-            config.account(exchange.admitted.account),
-            config.clients.get(exchange.admitted.client),
-        ) else {
-            return;
-        };
-        if let Some(thing) = exchange.thing {
-            let good = (sent == Sent::Answered(0)).then_some(answer);
-            cache::put(env.shared, &account.appid, thing, good, env.now.mono_ms);
-        }
-        let cleared = matches!(exchange.admitted.path.as_str(), "/cgi-bin/clear_quota");
-        if cleared && sent == Sent::Answered(0) {
-            quota::clear(env.shared, &account.appid);
-        }
-        if let Some(send) = &exchange.send
-            && config.store.is_some()
-        {
-            let mut id = [0; 16];
-            env.random.fill(&mut id);
-            let id = u128::from_le_bytes(id);
-            let event = send.event(account, client, id, sent, answer, env.now);
-            if !self.records.push(event, config.limits.outbox_max_events) {
-                let reason = "overflow";
-                self.effects
-                    .push_back(Effect::Count(Metric::Lost { reason }, 1));
-            }
-            // Otherwise the tick takes many of them at once: a call to the store costs as much as one to WeChat.
-            if self.records.is_a_batch() {
-                self.wake();
-            }
-        }
     }
 
     /// The stream is over.

@@ -21,7 +21,8 @@
 //! | `admit`    | who asks, for which account, and whether they may |
 //! | `stand_in` | what an SDK gets in place of an access token |
 //! | `door`     | a request on its way, at the stream's callbacks |
-//! | `root`     | the same at the root's turn: tokens, replays, the store |
+//! | `passing`  | WeChat's answer to it, likewise |
+//! | `root`     | both at the root's turn: tokens, replays, the store |
 //! | `exchange` | what is remembered of a request |
 //! | `cache`, `quota` | what the workers share, beside the access tokens |
 //! | `lint`     | mistakes found before WeChat finds them |
@@ -49,6 +50,7 @@ mod effect;
 mod exchange;
 mod lint;
 pub mod metric;
+mod passing;
 mod quota;
 mod root;
 mod sends;
@@ -57,6 +59,7 @@ mod target;
 mod verdict;
 
 pub use admit::Head;
-pub use door::{Door, Passing};
+pub use door::Door;
 pub use effect::{Call, Effect, Step};
+pub use passing::Passing;
 pub use verdict::{RESULT_HEADER, Verdict};

@@ -66,6 +66,7 @@ pub mod template;
 pub mod time;
 pub mod token_call;
 pub mod tokens;
+mod waiting;
 
 pub use effect::{Effect, LogLevel, Response};
 pub use engine::{Engine, Env, Random};
