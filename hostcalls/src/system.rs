@@ -14,17 +14,30 @@ use crate::abi::{
 };
 use crate::http::buffer;
 
+/// How often the clocks are read until they agree.
+const MAX_READINGS: u8 = 4;
+
 /// Writes a line. Control characters are the caller's to keep out.
 pub fn log(level: LogLevel, line: &str) {
     // SAFETY: the host reads `line` during the call only. Nothing can be done about a lost line.
     let _ = unsafe { proxy_log(level as u32, line.as_ptr(), line.len()) };
 }
 
-/// The present.
+/// The present: both clocks within a millisecond of one another.
+///
+/// A thread that is interrupted between two readings takes different moments for one, and what it tells by them until its next
+/// turn happened before what came before it.
 pub fn now() -> Now {
-    Now {
-        unix_ms: clock_ms(REALTIME),
-        mono_ms: mono_ms(),
+    let mut before_ms = mono_ms();
+    let mut readings = 0;
+    loop {
+        let unix_ms = clock_ms(REALTIME);
+        let mono_ms = mono_ms();
+        readings += 1;
+        if mono_ms.saturating_sub(before_ms) <= 1 || readings == MAX_READINGS {
+            return Now { unix_ms, mono_ms };
+        }
+        before_ms = mono_ms;
     }
 }
 
