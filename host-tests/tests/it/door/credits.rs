@@ -27,11 +27,14 @@ async fn accepts<G: Gateway>(world: &World<G>, openid: &str) -> Result<()> {
     Ok(())
 }
 
+fn known_of(openid: &str) -> String {
+    format!("/v1/credits?account=demo&openid={openid}&template_id=T-1")
+}
+
 /// The store's word on what is left.
 async fn left<G: Gateway>(world: &World<G>, openid: &str, balance: u64) -> Result<()> {
-    let path = format!("/v1/credits?account=demo&openid={openid}&template_id=T-1");
     eventually("the balance in the store", async || {
-        let page: Option<Value> = world.read(&path).await?;
+        let page: Option<Value> = world.read(&known_of(openid)).await?;
         Ok(page.filter(|page| page["items"][0]["balance"] == balance))
     })
     .await?;
@@ -66,7 +69,11 @@ pub(crate) async fn a_message_that_is_not_allowed_is_refused_before_wechat_sees_
     let refused = json(&world, &request).await?;
     assert_eq!(refused["errcode"], 43_101, "{refused}");
     let errmsg = refused["errmsg"].as_str().unwrap_or_default();
-    assert!(errmsg.starts_with("weir: "), "{refused}");
+    let known = world.read::<Value>(&known_of(&openid)).await?;
+    assert!(
+        errmsg.starts_with("weir: "),
+        "{refused}, and the store says {known:?}"
+    );
     assert_eq!(seen(&world), 2, "the last one did not leave");
     let refused = send(&world, &request).await?;
     let said = refused.header("x-weir-result");
