@@ -2,7 +2,7 @@
 //!
 //! Every accept allows one message, a refusal withdraws what is left, and a message uses one up. News are taken in the
 //! order in which they happened, so nothing is ever below 0 and what was used before the first accept that is known
-//! costs nothing later.
+//! costs nothing later. What shares a millisecond is taken in the one order that makes sense: refused, accepted, used.
 //!
 //! # When the number is certain
 //! The user's own word must have been heard, an accept or a refusal: where no pushes arrive, a user who accepts again would
@@ -74,7 +74,10 @@ pub fn balance(news: &[CreditNews]) -> Balance {
         .collect();
     let used = |moment| (moment, CreditChange::UsedBySend);
     steps.extend(uses(news).into_iter().map(used));
-    steps.sort_unstable_by_key(|(moment, _)| *moment);
+    steps.sort_unstable_by_key(|(moment, change)| {
+        let (at, _) = *moment;
+        (at.second(), at.millisecond(), rank(*change), *moment)
+    });
     let mut left = 0_u64;
     let mut is_heard = false;
     let mut is_complete = true;
@@ -92,6 +95,15 @@ pub fn balance(news: &[CreditNews]) -> Balance {
     Balance {
         left,
         certain: is_heard && is_complete,
+    }
+}
+
+/// The order within a millisecond: what was said of the time before an accept, the user's own word, what that allowed.
+fn rank(change: CreditChange) -> u8 {
+    match change {
+        CreditChange::NoneLeft => 0,
+        CreditChange::Granted | CreditChange::Withdrawn => 1,
+        CreditChange::UsedBySend | CreditChange::UsedAsPushed => 2,
     }
 }
 
@@ -205,6 +217,26 @@ mod tests {
         assert!(!is_certain(&[sends[0], sends[1], (4, Granted, "")]));
         assert!(is_certain(&[grant, sends[0], sends[1], (4, Withdrawn, "")]));
         assert!(is_certain(&[grant, sends[0], sends[1], (4, NoneLeft, "")]));
+    }
+
+    #[test]
+    fn within_a_millisecond_a_message_is_refused_then_allowed_then_sent() {
+        let story = [(1, NoneLeft, ""), (1, Granted, ""), (1, UsedBySend, "a")];
+        for order in [
+            [0, 1, 2],
+            [0, 2, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+            [2, 1, 0],
+        ] {
+            let told = order.map(|step| story[step]);
+            assert!(is_certain(&told) && after(&told) == 0, "{order:?}");
+            let unsent: Vec<_> = (told.into_iter())
+                .filter(|step| step.1 != UsedBySend)
+                .collect();
+            assert_eq!(after(&unsent), 1, "{order:?}");
+        }
     }
 
     #[test]
