@@ -127,6 +127,7 @@ static LIMITS: Shape = Shape::Object {
     fields: fields![
         "max_body_bytes" Or(16 * 1_024), &Shape::Whole { min: 256, max: 1_024 * 1_024 }, "Largest body of a Mini Program's call, bytes.";
         "wait_ms" Or(5_000), &Shape::Whole { min: 100, max: 60_000 }, "How long a request waits for an access token, milliseconds.";
+        "uid_wait_ms" Or(800), &Shape::Whole { min: 0, max: 5_000 }, "How long a login waits for the store to say which person it is, milliseconds. 0: not at all.";
         "held_max" Or(10_000), &Shape::Whole { min: 1, max: 1_000_000 }, "Most requests that wait at a time, per worker.";
         "outbox_max_events" Or(20_000), &Shape::Whole { min: 1, max: 1_000_000 }, "Most events waiting for the store, per worker.";
     ],
@@ -172,6 +173,7 @@ pub(crate) fn read_document(
         limits: Limits {
             max_body_bytes: size("max_body_bytes"),
             wait_ms: limit("wait_ms"),
+            uid_wait_ms: u32::try_from(limit("uid_wait_ms")).unwrap_or(u32::MAX),
             held_max: size("held_max"),
             outbox_max_events: size("outbox_max_events"),
         },

@@ -42,6 +42,12 @@ impl Records {
         self.len() == 0
     }
 
+    /// Whether the store did not take what it was given last.
+    #[must_use]
+    pub fn is_held_up(&self) -> bool {
+        self.failures > 0
+    }
+
     /// Whether there is as much as a call takes.
     #[must_use]
     pub fn is_a_batch(&self) -> bool {

@@ -124,6 +124,8 @@ pub struct Limits {
     pub max_body_bytes: usize,
     /// How long a request waits for WeChat, milliseconds.
     pub wait_ms: u64,
+    /// How long a login waits for the store to say which person it is, milliseconds. 0: not at all.
+    pub uid_wait_ms: u32,
     /// Most requests that wait at a time, per worker.
     pub held_max: usize,
     /// Most events that wait for the store, per worker.

@@ -25,7 +25,7 @@ pub struct Identity {
     pub openid: Option<String>,
     /// Where WeChat says it.
     pub unionid: Option<String>,
-    /// Of a guest: negative.
+    /// The person's in the store, where it said so at the login; of a guest negative.
     pub uid: Option<i64>,
 }
 
@@ -82,6 +82,8 @@ pub enum Call {
     AccessToken(AccountId),
     /// What a request waits for.
     Of(StreamId),
+    /// A login to the store, which a request waits for.
+    Told(StreamId),
     /// A batch of events to the store.
     Store,
 }

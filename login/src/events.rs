@@ -14,6 +14,7 @@ pub(crate) fn event<T: Serialize>(
     openid: &str,
     data: T,
     now: Now,
+    ask: Option<&'static str>,
     random: &mut dyn Random,
 ) -> Vec<u8> {
     let mut id = [0; 16];
@@ -26,7 +27,7 @@ pub(crate) fn event<T: Serialize>(
         time: Some(rfc3339(now.unix_s()).into()),
         subject: Some(openid.into()),
         datacontenttype: Some("application/json".into()),
-        weirask: None,
+        weirask: ask.map(Into::into),
         weirclaim: None,
         weirleasems: None,
         data,

@@ -31,6 +31,7 @@
 //! | `login`   | a request at the stream's callbacks |
 //! | `mini`, `web` | the calls of mini programs; pages and their redirects |
 //! | `root`    | the same at the root's turn: WeChat's answers, access tokens, the store |
+//! | `welcome` | the end of a login: the store is told, and a session handed out |
 //! | `answers`, `events` | what is said to clients, and to the store |
 
 #![cfg_attr(
@@ -55,6 +56,7 @@ mod root;
 mod seal;
 mod session;
 mod web;
+mod welcome;
 
 pub use effect::{Answer, Call, Effect, Identity, Step};
 pub use head::Head;

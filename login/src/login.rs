@@ -51,6 +51,17 @@ pub(crate) enum Stage {
     Wants(Ask),
     /// WeChat has been asked.
     Asked(Ask),
+    /// The store is being told who logged in, and asked which person that is.
+    Told(Told),
+}
+
+/// A login that the store is being told of.
+pub(crate) struct Told {
+    /// The event: to be told again if the store does not take it in time.
+    pub(crate) event: Vec<u8>,
+    pub(crate) who: Who,
+    /// Of a page: where its browser goes on.
+    pub(crate) back: Option<State>,
 }
 
 /// What WeChat is asked.
@@ -145,7 +156,8 @@ impl Login {
 
     /// Nobody waits for this one any more. What WeChat is asked for it is recorded all the same.
     pub fn on_gone(&mut self, stream: StreamId) {
-        let asked = |exchange: &Exchange| matches!(exchange.stage, Stage::Asked(_));
+        let asked =
+            |exchange: &Exchange| matches!(exchange.stage, Stage::Asked(_) | Stage::Told(_));
         if self
             .exchanges
             .get(&stream)
@@ -240,8 +252,16 @@ impl Login {
         let (Some(account), Some(_)) = (config.account(account), &config.store) else {
             return;
         };
-        let event = event(kind, account, openid, data, env.now, env.random);
-        if !self.records.push(event, config.limits.outbox_max_events) {
+        let event = event(kind, account, openid, data, env.now, None, env.random);
+        self.keep(event);
+    }
+
+    /// Tells the store of something in its turn.
+    pub(crate) fn keep(&mut self, event: Vec<u8>) {
+        if !self
+            .records
+            .push(event, self.config.limits.outbox_max_events)
+        {
             let reason = "overflow";
             self.count(Metric::Lost { reason });
         }
@@ -292,12 +312,15 @@ pub(crate) fn identity(session: Session) -> Identity {
     let account = session.account;
     match session.who {
         Who::User {
-            openid, unionid, ..
+            openid,
+            unionid,
+            uid,
+            ..
         } => Identity {
             account,
             openid: Some(openid),
             unionid,
-            uid: None,
+            uid,
         },
         Who::Guest(uid) => Identity {
             account,

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 use weir_engine::config::AccountId;
+use weir_engine::time::Now;
 use weir_engine::{Env, StreamId};
 use weir_protocol::open_data;
 use weir_store_api::{SessionBy, SessionStarted, TYPE_SESSION_STARTED, TYPE_USER_PHONE, UserPhone};
@@ -146,6 +147,7 @@ impl Login {
                 openid,
                 unionid,
                 session_key,
+                ..
             }) => Some((openid, unionid, session_key)),
             _ => None,
         };
@@ -233,14 +235,10 @@ impl Login {
             return self.refuse(account, kind, "forged", answer);
         }
         if let Some(unionid) = text("unionId") {
-            self.session_started(
-                account,
-                openid,
-                SessionBy::OpenData,
-                Some(unionid),
-                None,
-                env,
-            );
+            let by = SessionBy::OpenData;
+            if let Some(data) = self.session_started(account, by, Some(unionid), None, env.now) {
+                self.record(TYPE_SESSION_STARTED, account, openid, data, env);
+            }
         }
         if let Some(phone) = Phone::read(&data) {
             self.learned_phone(account, openid, &phone, env);
@@ -249,30 +247,25 @@ impl Login {
         Step::Respond(answers::json(200, &data))
     }
 
-    /// Tells the store that somebody is there; with nickname and picture where they are known.
+    /// What the store learns when somebody is there; with nickname and picture where they are known.
     pub(crate) fn session_started(
-        &mut self,
+        &self,
         account: AccountId,
-        openid: &str,
         by: SessionBy,
         unionid: Option<&str>,
         profile: Option<(&str, &str)>,
-        env: &mut Env<'_>,
-    ) {
-        let config = self.config.clone();
-        let Some(of) = config.account(account) else {
-            return;
-        };
-        let data = SessionStarted {
-            account: of.name.as_str().into(),
-            appid: of.appid.as_str().into(),
+        now: Now,
+    ) -> Option<SessionStarted<'static>> {
+        let of = self.config.account(account)?;
+        Some(SessionStarted {
+            account: of.name.clone().into(),
+            appid: of.appid.clone().into(),
             by,
-            unionid: unionid.map(Into::into),
-            nickname: profile.map(|(nickname, _)| nickname.into()),
-            headimgurl: profile.map(|(_, picture)| picture.into()),
-            started_at_ms: env.now.unix_ms,
-        };
-        self.record(TYPE_SESSION_STARTED, account, openid, data, env);
+            unionid: unionid.map(|unionid| unionid.to_owned().into()),
+            nickname: profile.map(|(nickname, _)| nickname.to_owned().into()),
+            headimgurl: profile.map(|(_, picture)| picture.to_owned().into()),
+            started_at_ms: now.unix_ms,
+        })
     }
 
     pub(crate) fn learned_phone(

@@ -11,12 +11,12 @@ use weir_store_api::SessionBy;
 use zeroize::Zeroizing;
 
 use crate::answers;
-use crate::config::{Account, HandOut};
+use crate::config::Account;
 use crate::effect::{Answer, Call, Effect};
 use crate::login::{Ask, Exchange, Login, Stage};
 use crate::metric::Metric;
 use crate::mini::Phone;
-use crate::session::{BEARER_PREFIX, Who};
+use crate::session::Who;
 use crate::web::{self, State};
 
 const PHONE_PATH: &str = "/wxa/business/getuserphonenumber";
@@ -57,6 +57,7 @@ impl Login {
         match call {
             Call::AccessToken(account) => self.on_access_token(account, outcome, env),
             Call::Of(stream) => self.on_answer(stream, outcome, env),
+            Call::Told(stream) => self.on_told(stream, outcome, env),
             Call::Store => {
                 let rejected = self.records.done(outcome, env);
                 if rejected > 0 {
@@ -71,7 +72,9 @@ impl Login {
 
     /// The host will not wait any longer: what is left is lost, and counted. Nothing comes after it.
     pub fn abandon(&mut self) {
-        let lost = self.records.abandon();
+        let is_told = |exchange: &&Exchange| matches!(exchange.stage, Stage::Told(_));
+        let on_their_way = self.exchanges.values().filter(is_told).count();
+        let lost = self.records.abandon() + on_their_way;
         if lost > 0 {
             let reason = "abandoned";
             let metric = Metric::Lost { reason };
@@ -224,14 +227,14 @@ impl Login {
                     return self.fail(stream, &exchange);
                 };
                 let by = SessionBy::MiniProgram;
-                self.session_started(account, &openid, by, unionid.as_deref(), None, env);
+                let data = self.session_started(account, by, unionid.as_deref(), None, env.now);
                 let who = Who::User {
                     openid,
                     unionid,
                     session_key: Some(session_key),
+                    uid: None,
                 };
-                let answer = self.hand_out(account, who, env);
-                self.end(stream, &exchange, "ok", answer);
+                self.tell(stream, exchange, data, who, None, env);
             }
             Ask::Phone { openid, .. } => {
                 let answer: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -267,7 +270,7 @@ impl Login {
                 let text = |name: &str| answer.get(name).and_then(Value::as_str);
                 let profile = text("nickname").zip(text("headimgurl"));
                 let unionid = unionid.or_else(|| text("unionid").map(str::to_owned));
-                self.let_in(stream, &exchange, &state, openid, unionid, profile, env);
+                self.let_in(stream, exchange, state, openid, unionid, profile, env);
             }
         }
     }
@@ -297,7 +300,7 @@ impl Login {
                 });
                 self.exchanges.insert(stream, exchange);
             }
-            None => self.let_in(stream, &exchange, &state, openid, unionid, None, env),
+            None => self.let_in(stream, exchange, state, openid, unionid, None, env),
         }
     }
 
@@ -308,62 +311,22 @@ impl Login {
     fn let_in(
         &mut self,
         stream: StreamId,
-        exchange: &Exchange,
-        state: &State,
+        exchange: Exchange,
+        state: State,
         openid: String,
         unionid: Option<String>,
         profile: Option<(&str, &str)>,
         env: &mut Env<'_>,
     ) {
-        let account = exchange.account;
-        self.session_started(
-            account,
-            &openid,
-            SessionBy::Web,
-            unionid.as_deref(),
-            profile,
-            env,
-        );
+        let (account, by) = (exchange.account, SessionBy::Web);
+        let data = self.session_started(account, by, unionid.as_deref(), profile, env.now);
         let who = Who::User {
             openid,
             unionid,
             session_key: None,
+            uid: None,
         };
-        let cookie = self
-            .seal(account, who, env)
-            .and_then(|sealed| self.session_cookie(account, &sealed));
-        let Some(cookie) = cookie else {
-            return self.fail(stream, exchange);
-        };
-        let mut answer = answers::redirect(state.return_to.clone());
-        let name = State::cookie_name(&state.nonce);
-        let (sessions, path) = (&self.config.sessions, &self.config.callback_path);
-        let used = answers::cookie(sessions, &name, "", path, 0);
-        answer.headers.push(("set-cookie", cookie));
-        answer.headers.push(("set-cookie", used));
-        self.end(stream, exchange, "ok", answer);
-    }
-
-    /// What a mini program gets for its login.
-    fn hand_out(&self, account: AccountId, who: Who, env: &mut Env<'_>) -> Answer {
-        let Some(sealed) = self.seal(account, who, env) else {
-            return answers::busy();
-        };
-        let by = self.config.account(account).map(|account| account.hand_out);
-        let lasts_s = self.config.sessions.lasts_s;
-        if by == Some(HandOut::Cookie) {
-            let mut answer = answers::json(200, &json!({ "errcode": 0, "expires_in": lasts_s }));
-            let cookie = self.session_cookie(account, &sealed);
-            answer
-                .headers
-                .extend(cookie.map(|cookie| ("set-cookie", cookie)));
-            return answer;
-        }
-        let session = format!("{BEARER_PREFIX}{sealed}");
-        answers::json(
-            200,
-            &json!({ "errcode": 0, "session": session, "expires_in": lasts_s }),
-        )
+        self.tell(stream, exchange, data, who, Some(state), env);
     }
 
     fn on_refusal(
@@ -433,7 +396,7 @@ impl Login {
     }
 
     /// WeChat has not answered, or nothing that can be read.
-    fn fail(&mut self, stream: StreamId, exchange: &Exchange) {
+    pub(crate) fn fail(&mut self, stream: StreamId, exchange: &Exchange) {
         let answer = if exchange.kind == web::KIND {
             answers::page(
                 503,
@@ -445,7 +408,7 @@ impl Login {
         self.end(stream, exchange, "failed", answer);
     }
 
-    fn end(
+    pub(crate) fn end(
         &mut self,
         stream: StreamId,
         exchange: &Exchange,
@@ -503,7 +466,7 @@ impl Login {
         }
     }
 
-    fn start(&mut self, call: Call, request: HttpRequest) {
+    pub(crate) fn start(&mut self, call: Call, request: HttpRequest) {
         self.calls.insert(call);
         self.effects.push_back(Effect::Call { call, request });
     }
@@ -511,7 +474,7 @@ impl Login {
 
 impl Ask {
     /// In the place of one that is being looked at.
-    fn nothing() -> Self {
+    pub(crate) fn nothing() -> Self {
         Self::MiniProgramUser {
             code: String::new(),
         }

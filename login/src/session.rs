@@ -35,6 +35,9 @@ pub(crate) enum Who {
         /// Of a mini program.
         #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
         session_key: Option<Zeroizing<String>>,
+        /// The person's, where the store said it at the login.
+        #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+        uid: Option<i64>,
     },
     /// With its uid, which is negative.
     #[serde(rename = "g")]

@@ -203,6 +203,7 @@ impl Store {
                 status,
                 reason: None,
                 user,
+                uid: None,
                 work,
             });
         }

@@ -62,6 +62,9 @@ pub const TYPE_SEND_RESULT: &str = "weir.send.result";
 /// Value of the extension attribute `weirask`: what is known of the user, please.
 pub const ASK_USER: &str = "user";
 
+/// The other [`CloudEvent::weirask`]: the person's uid.
+pub const ASK_UID: &str = "uid";
+
 /// A CloudEvent 1.0 in structured JSON mode; `D` is the payload under `data`.
 ///
 /// Source: CloudEvents 1.0.2, section 3 (context attributes).
@@ -88,7 +91,7 @@ pub struct CloudEvent<'a, D> {
     /// `application/json`.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub datacontenttype: Option<Cow<'a, str>>,
-    /// An extension attribute: [`ASK_USER`] wants [`EventResult::user`] in the answer.
+    /// An extension attribute: [`ASK_USER`] wants [`EventResult::user`] in the answer, [`ASK_UID`] [`EventResult::uid`].
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub weirask: Option<Cow<'a, str>>,
     /// An extension attribute, at most 64 bytes: somebody, by a random name, who would do the work behind this event (call
@@ -409,6 +412,10 @@ pub struct EventResult {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub user: Option<UserFacts>,
+    /// The uid of the event's user as a person, where the event asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub uid: Option<i64>,
     /// Whose the work behind the event is, where it was claimed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]

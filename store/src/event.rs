@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use weir_store_api::read::Decision;
-use weir_store_api::{ASK_USER, EventResult, EventStatus};
+use weir_store_api::{ASK_UID, ASK_USER, EventResult, EventStatus};
 
 use crate::fact::{self, Attributes, Change, Erasure, Fact, Sighting};
 use crate::fold::Clock;
@@ -43,6 +43,8 @@ pub struct NewEvent {
     pub stored_at_ms: i64,
     /// Whether the sender wants to know what is known of the user.
     pub asks_user: bool,
+    /// Whether the sender wants to know which person the user is.
+    pub asks_uid: bool,
     /// Who would do the work behind it.
     pub claim: Option<Claim>,
     /// What it tells.
@@ -88,6 +90,7 @@ impl NewEvent {
             data: Some(format!(r#"{{"account":"{account}","uid":{uid}}}"#)),
             stored_at_ms: now_ms,
             asks_user: false,
+            asks_uid: false,
             claim: None,
         }
     }
@@ -117,6 +120,7 @@ impl From<Rejection> for EventResult {
             status: EventStatus::Rejected,
             reason: Some(rejection.reason.to_owned()),
             user: None,
+            uid: None,
             work: None,
         }
     }
@@ -245,6 +249,7 @@ pub fn read(raw: &RawValue, max_bytes: usize, now_ms: i64) -> Result<NewEvent, R
         subject,
         stored_at_ms: now_ms,
         asks_user: envelope.weirask.as_deref() == Some(ASK_USER),
+        asks_uid: envelope.weirask.as_deref() == Some(ASK_UID),
         claim,
     })
 }

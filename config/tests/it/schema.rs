@@ -61,7 +61,7 @@ fn login() -> Value {
         "callback_path": "/weir/login",
         "wechat_api": {"cluster": "api", "authority": "api.weixin.qq.com", "timeout_ms": 100},
         "store": {"cluster": "store", "authority": "weir-store", "timeout_ms": 100, "path": "/v1/events"},
-        "limits": {"max_body_bytes": 256, "wait_ms": 100, "held_max": 1, "outbox_max_events": 1},
+        "limits": {"max_body_bytes": 256, "wait_ms": 100, "uid_wait_ms": 0, "held_max": 1, "outbox_max_events": 1},
     })
 }
 

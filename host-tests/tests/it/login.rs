@@ -112,6 +112,15 @@ async fn events<G: Gateway>(world: &World<G>, kind: &str) -> Result<Vec<Value>> 
     Ok(items)
 }
 
+/// What the application is told of somebody whom the store knows.
+async fn uid<G: Gateway>(world: &World<G>, openid: &str) -> Result<String> {
+    let user: Option<Value> = world.read(&format!("/v1/users/demo/{openid}")).await?;
+    let uid = user
+        .and_then(|user| user["uid"].as_i64())
+        .context("a uid")?;
+    Ok(uid.to_string())
+}
+
 pub(crate) async fn a_mini_program_logs_in_and_the_application_knows_who_asks<G: Gateway>()
 -> Result<()> {
     let Some(world) = open::<G>("mini").await? else {
@@ -129,7 +138,7 @@ pub(crate) async fn a_mini_program_logs_in_and_the_application_knows_who_asks<G:
     request.add_header("authorization", format!("Bearer {session}"));
     request.add_header("x-weixin-openid", "o-somebody-else");
     let identity = json!({ "x-weixin-account": "demo", "x-weixin-openid": openid,
-        "x-weixin-unionid": "u-of-somebody" });
+        "x-weixin-unionid": "u-of-somebody", "x-weixin-uid": uid(&world, &openid).await? });
     assert_eq!(told(&send(&world, &request).await?)?, identity);
 
     // The code is used.
@@ -231,9 +240,10 @@ pub(crate) async fn a_browser_goes_to_wechat_and_comes_back_known<G: Gateway>() 
     assert_eq!((home.status, home.header("location")), (302, Some(page)));
     let jar = cookies(&home);
     let known = told(&visit(&world, page, Some(&jar)).await?)?;
+    let uid = uid(&world, &openid).await?;
     assert_eq!(
         known,
-        json!({ "x-weixin-account": "demo", "x-weixin-openid": openid })
+        json!({ "x-weixin-account": "demo", "x-weixin-openid": openid, "x-weixin-uid": uid })
     );
     // Once.
     assert_eq!(
@@ -310,8 +320,47 @@ pub(crate) async fn a_session_outlives_the_gateway<G: Gateway>() -> Result<()> {
     world.gateway = G::start(setup).await?.context("it started before")?;
     let mut request = Request::new("GET", "/api/orders");
     request.add_header("authorization", format!("Bearer {session}"));
-    let identity = json!({ "x-weixin-account": "demo", "x-weixin-openid": openid });
+    let uid = uid(&world, &openid).await?;
+    let identity = json!({ "x-weixin-account": "demo", "x-weixin-openid": openid,
+        "x-weixin-uid": uid });
     assert_eq!(told(&send(&world, &request).await?)?, identity);
+    Ok(())
+}
+
+pub(crate) async fn without_the_store_a_login_works_and_the_store_learns_of_it<G: Gateway>()
+-> Result<()> {
+    let Some(mut world) = open::<G>("storeless").await? else {
+        return Ok(());
+    };
+    let openid = somebody();
+    let login = "/wechat-login/demo/login";
+    let who = async |world: &World<G>| {
+        let code = world.api().js_code("demo", &openid)?;
+        let (status, answer) = call(world, login, None, &json!({ "code": code })).await?;
+        ensure!(status == 200, "{status}: {answer}");
+        let session = answer["session"].as_str().context("a session")?;
+        let mut request = Request::new("GET", "/api/orders");
+        request.add_header("authorization", format!("Bearer {session}"));
+        told(&send(world, &request).await?)
+    };
+    world.store_down()?;
+    let nameless = json!({ "x-weixin-account": "demo", "x-weixin-openid": openid });
+    for _ in 0..2 {
+        assert_eq!(who(&world).await?, nameless);
+    }
+    world.store_up()?;
+    eventually("the logins in the store", async || {
+        let events = events(&world, "weir.session.started").await?;
+        Ok((events.len() == 2).then_some(()))
+    })
+    .await?;
+    // A worker that has not found it back yet does not wait for it.
+    let uid = uid(&world, &openid).await?;
+    eventually("the uid after a login", async || {
+        let known = who(&world).await?;
+        Ok((known["x-weixin-uid"] == uid.as_str()).then_some(()))
+    })
+    .await?;
     Ok(())
 }
 

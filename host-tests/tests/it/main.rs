@@ -121,6 +121,7 @@ scenarios! {
             a_browser_goes_to_wechat_and_comes_back_known,
             a_guest_stays_the_same_guest,
             whatever_wechat_does_a_login_ends_and_the_next_one_works,
+            without_the_store_a_login_works_and_the_store_learns_of_it,
             a_session_outlives_the_gateway;
     }
     Updates {

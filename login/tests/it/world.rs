@@ -96,6 +96,7 @@ pub(crate) fn config() -> Config {
         limits: Limits {
             max_body_bytes: 4_096,
             wait_ms: 5_000,
+            uid_wait_ms: 800,
             held_max: 10,
             outbox_max_events: 100,
         },
@@ -123,6 +124,19 @@ impl End {
     }
 }
 
+/// What the store does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// It takes events, and whoever asks is told that the person is this.
+    Knows(Option<i64>),
+    /// It takes events and answers with this.
+    Says(Value),
+    /// It takes the next events, and its answer is lost; so many times.
+    IsLate(u32),
+    /// It does not take the next calls' events, so many times.
+    IsAway(u32),
+}
+
 /// What WeChat says to the next call of a path; the last one stays.
 type Script = BTreeMap<&'static str, Vec<(u16, Value)>>;
 
@@ -135,8 +149,12 @@ pub(crate) struct World {
     pub(crate) says: Script,
     /// What was asked, without the store's part.
     pub(crate) asked: Vec<HttpRequest>,
-    /// What the store has.
+    /// What the store has, copies too.
     pub(crate) events: Vec<Value>,
+    pub(crate) store: Mood,
+    is_let_be: bool,
+    /// How long logins would have waited for it, milliseconds each.
+    pub(crate) waits: Vec<u32>,
     pub(crate) counted: Vec<Metric>,
     pub(crate) log: Vec<String>,
 }
@@ -172,6 +190,9 @@ impl World {
             )]),
             asked: Vec::new(),
             events: Vec::new(),
+            store: Mood::Knows(None),
+            is_let_be: false,
+            waits: Vec::new(),
             counted: Vec::new(),
             log: Vec::new(),
         }
@@ -264,15 +285,46 @@ impl World {
                     Effect::Log { line, .. } => self.log.push(line),
                 }
             }
-            if end.is_some() && self.login.is_idle() {
+            if end.is_some() && (self.login.is_idle() || self.is_let_be) {
                 break;
             }
             self.now.mono_ms += 50;
             self.now.unix_ms += 50;
             self.within(Login::on_tick);
         }
-        assert!(self.login.is_idle(), "something is left");
+        assert!(self.login.is_idle() || self.is_let_be, "something is left");
         end.expect("an end")
+    }
+
+    /// Without waiting for what is done behind a request.
+    pub(crate) fn let_be(&mut self, act: impl FnOnce(&mut Self)) {
+        self.is_let_be = true;
+        act(self);
+        self.is_let_be = false;
+        // Time for the store to be found away.
+        for _ in 0..20 {
+            self.now.mono_ms += 50;
+            self.within(Login::on_tick);
+            while let Some(effect) = self.login.poll() {
+                if let Effect::Call { call, request } = effect {
+                    self.call(call, request);
+                }
+            }
+        }
+    }
+
+    /// Until nothing is left to do.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..2_000 {
+            self.now.mono_ms += 50;
+            self.within(Login::on_tick);
+            while let Some(effect) = self.login.poll() {
+                if let Effect::Call { call, request } = effect {
+                    self.call(call, request);
+                }
+            }
+        }
+        assert!(self.login.is_idle(), "something is left");
     }
 
     fn call(&mut self, call: Call, request: HttpRequest) {
@@ -282,10 +334,15 @@ impl World {
             .next()
             .unwrap_or_default()
             .to_owned();
-        let (status, body) = if call == Call::Store {
-            let events: Vec<Value> = serde_json::from_slice(&request.body).expect("a batch");
-            self.events.extend(events);
-            (200, json!({}))
+        let (status, body) = if let Call::Store | Call::Told(_) = call {
+            if matches!(call, Call::Told(_)) {
+                self.waits.push(request.timeout_ms);
+            }
+            let Some(said) = self.store_says(&request.body) else {
+                let outcome = CallOutcome::Reset;
+                return self.within(|login, env| login.on_call_done(call, &outcome, env));
+            };
+            (200, said)
         } else {
             let said = self.says.get_mut(path.as_str());
             let said = said.unwrap_or_else(|| panic!("nobody asks for {path}"));
@@ -303,6 +360,37 @@ impl World {
             body: body.as_bytes(),
         };
         self.within(|login, env| login.on_call_done(call, &outcome, env));
+    }
+
+    /// `None`: nobody hears it.
+    fn store_says(&mut self, batch: &[u8]) -> Option<Value> {
+        let events: Vec<Value> = serde_json::from_slice(batch).expect("a batch");
+        let (takes, said) = match &mut self.store {
+            Mood::Knows(uid) => {
+                let uid = *uid;
+                let result = |event: &Value| {
+                    let asks = event["weirask"] == "uid";
+                    let uid = uid.filter(|_| asks);
+                    json!({"id": event["id"], "status": "created", "uid": uid})
+                };
+                let results: Vec<_> = events.iter().map(result).collect();
+                (true, Some(json!({ "results": results })))
+            }
+            Mood::Says(said) => (true, Some(said.clone())),
+            Mood::IsLate(times) | Mood::IsAway(times) if *times == 0 => (true, Some(json!({}))),
+            Mood::IsLate(times) => {
+                *times -= 1;
+                (true, None)
+            }
+            Mood::IsAway(times) => {
+                *times -= 1;
+                (false, None)
+            }
+        };
+        if takes {
+            self.events.extend(events);
+        }
+        said
     }
 
     /// A session of the mini program's user.

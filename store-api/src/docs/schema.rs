@@ -6,7 +6,7 @@ use weir_protocol::kinds::{Carrier, schema};
 use super::cards::{CARD, card_snapshot};
 use super::{CARRIERS, kinds, prefix, type_of};
 use crate::{
-    ASK_USER, TYPE_CARD_SNAPSHOT, TYPE_REPLY_GIVEN, TYPE_REPLY_LATE, TYPE_REPLY_SENT,
+    ASK_UID, ASK_USER, TYPE_CARD_SNAPSHOT, TYPE_REPLY_GIVEN, TYPE_REPLY_LATE, TYPE_REPLY_SENT,
     TYPE_REPLY_UNDELIVERABLE, TYPE_SEND_RESULT, TYPE_SESSION_STARTED, TYPE_USER_BLACKLIST,
     TYPE_USER_PHONE, TYPE_USER_SNAPSHOT,
 };
@@ -380,8 +380,8 @@ pub(super) fn attributes() -> Vec<(&'static str, Value, &'static str)> {
         ),
         (
             "weirask",
-            json!({"const": ASK_USER}),
-            "An extension: `user` asks the store what it knows of the user, for a rule that depends on it. Absent mostly.",
+            json!({"enum": [ASK_USER, ASK_UID]}),
+            "An extension: `user` asks the store what it knows of the user, for a rule that depends on it, `uid` which person it is, at a login. Absent mostly.",
         ),
         (
             "weirclaim",

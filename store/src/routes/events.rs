@@ -38,7 +38,8 @@ pub(crate) async fn ingest(
     let patience = Duration::from_millis(state.limits.request_timeout_ms);
     let body = body::read(body, state.limits.max_body_bytes, patience).await?;
     let (mut results, events) = read(&state, &body, shape)?;
-    let asks = asks(&results, &events);
+    let asks_user = asks(&results, &events, |event| event.asks_user);
+    let asks_uid = asks(&results, &events, |event| event.asks_uid);
     let bytes = body.len();
     drop(body);
 
@@ -88,25 +89,35 @@ pub(crate) async fn ingest(
             .count();
         state.metrics.events(name, count);
     }
-    if !asks.is_empty() {
-        let known = select::known(state.repo.as_ref(), &asks)
+    if !asks_user.is_empty() {
+        let known = select::known(state.repo.as_ref(), &asks_user)
             .await
             .map_err(|_| Error::DatabaseUnavailable)?;
-        for (ask, user) in asks.iter().zip(known) {
+        for (ask, user) in asks_user.iter().zip(known) {
             if let Some(result) = results.get_mut(ask.event) {
                 result.user = Some(user);
             }
+        }
+    }
+    for ask in asks_uid {
+        let uid = select::person_uid(state.repo.as_ref(), &ask.account, &ask.openid).await?;
+        if let Some(result) = results.get_mut(ask.event) {
+            result.uid = uid;
         }
     }
     Ok(Json(BatchAnswer { results }))
 }
 
 /// The events whose sender wants to know something, by their place among the results.
-fn asks(results: &[EventResult], events: &[NewEvent]) -> Vec<Ask> {
+fn asks(
+    results: &[EventResult],
+    events: &[NewEvent],
+    asks: impl Fn(&NewEvent) -> bool,
+) -> Vec<Ask> {
     let stored = (0..)
         .zip(results)
         .filter(|(_, r)| r.status != EventStatus::Rejected);
-    let asking = stored.zip(events).filter(|(_, event)| event.asks_user);
+    let asking = stored.zip(events).filter(|(_, event)| asks(event));
     asking
         .filter_map(|((place, _), event)| {
             let fact = event.fact.as_ref()?;
@@ -144,6 +155,7 @@ fn read(
                     status: EventStatus::Created,
                     reason: None,
                     user: None,
+                    uid: None,
                     work: None,
                 });
                 events.push(event);

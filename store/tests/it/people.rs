@@ -14,6 +14,7 @@ on_both_databases! {
     the_newest_phone_number_is_told_with_the_person,
     a_number_that_nobody_has_finds_nobody,
     a_card_that_is_taken_tells_who_somebody_is,
+    a_login_that_asks_is_told_which_person_it_is,
     all_orders_of_six_events_make_the_same_person,
     any_order_and_repetition_of_random_events_makes_the_same_people,
 }
@@ -169,6 +170,38 @@ async fn a_card_that_is_taken_tells_who_somebody_is(world: World) {
     let person = world.person("mini", "oMini").await;
     assert_eq!(person.uid, world.uid("mp", "oMp").await);
     assert_eq!((person.identities.len(), person.merges.len()), (2, 1));
+}
+
+async fn a_login_that_asks_is_told_which_person_it_is(world: World) {
+    let asks = |mut event: Value| {
+        event["weirask"] = json!("uid");
+        event
+    };
+    let told = async |event: Value| world.post(&[event]).await.results[0].uid;
+    world
+        .create(&[
+            follows("mp", "f", "oMp", T0),
+            profile("mp", "p", "oMp", T0 + 1, json!({"unionid": "u"})),
+        ])
+        .await;
+    let mp = world.uid("mp", "oMp").await;
+    let alone = asks(login("mini", "l1", "oMini", T0 + 2, None));
+    let before = told(alone.clone()).await.unwrap();
+    assert_eq!(before, world.uid("mini", "oMini").await);
+    // In the answer to the event that says who they are, too; and to a copy of one of before.
+    let known = asks(login("mini", "l2", "oMini", T0 + 3, Some("u")));
+    assert_eq!(told(known).await, Some(mp));
+    assert_eq!(told(alone).await, Some(mp));
+    let person: Person = world.get(&format!("/v1/people/{before}")).await;
+    assert_eq!(person.uid, mp, "what was told before finds them still");
+    assert_eq!(told(login("mini", "l3", "oMini", T0 + 4, None)).await, None);
+    let nobody = event(
+        "weir.session.started",
+        "l4",
+        T0,
+        &json!({"account": "mini"}),
+    );
+    assert_eq!(told(asks(nobody)).await, None);
 }
 
 async fn the_newest_phone_number_is_told_with_the_person(world: World) {

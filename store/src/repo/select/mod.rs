@@ -27,7 +27,7 @@ pub use deliveries::{DeliveryFilter, deliveries};
 pub use events::{EventFilter, events};
 pub use follows::daily_follows;
 pub use messages::{MessageFilter, messages};
-pub use people::person;
+pub use people::{person, person_uid};
 pub use replies::{ReplyFilter, replies};
 pub use users::{Ask, UserFilter, known, user, users};
 

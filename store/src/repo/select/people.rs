@@ -29,11 +29,50 @@ const PERSON: &str = concat!(
      CROSS JOIN accounts a WHERE u.user_key = p.user_key AND a.account_key = u.account_key"
 );
 
+/// `$1` account, `$2` openid.
+const IDENTITY: &str = "SELECT u.user_key FROM accounts a CROSS JOIN users u \
+     WHERE a.name = $1 AND u.account_key = a.account_key AND u.openid = $2";
+
 /// The person whom a uid finds; `None`: nobody has had it.
 ///
 /// # Errors
 /// The database did not answer.
 pub async fn person(repo: &dyn Repo, uid: i64) -> Result<Option<Person>, RepoError> {
+    let Some((person, users, more)) = found(repo, uid).await? else {
+        return Ok(None);
+    };
+    let uids: Vec<i64> = person.identities().iter().map(|known| known.uid).collect();
+    let mut told = told(&person, users, more);
+    told.audit = care::audit(repo, &uids).await?;
+    let mut local = tags::local(repo, &uids).await?;
+    for known in &mut told.identities {
+        known.user.local_tags = local.remove(&known.uid).unwrap_or_default();
+    }
+    told.extensions = care::fields(repo, &uids).await?;
+    Ok(Some(told))
+}
+
+/// The uid of the person whom an account knows by this openid, which is that of the identity that was seen first.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn person_uid(
+    repo: &dyn Repo,
+    account: &str,
+    openid: &str,
+) -> Result<Option<i64>, RepoError> {
+    let name = vec![account.into(), openid.into()];
+    let Some(mut row) = repo.select(IDENTITY, vec![name]).await?.pop() else {
+        return Ok(None);
+    };
+    let found = found(repo, row.some_int()?).await?;
+    Ok(found.map(|(person, ..)| person.uid()))
+}
+
+type People = (people::Person, BTreeMap<i64, User>, BTreeMap<i64, More>);
+
+/// A person, and by uid what else is known of their identities.
+async fn found(repo: &dyn Repo, uid: i64) -> Result<Option<People>, RepoError> {
     let mut identities: BTreeMap<i64, Identity> = BTreeMap::new();
     let mut users: BTreeMap<i64, User> = BTreeMap::new();
     let mut more: BTreeMap<i64, More> = BTreeMap::new();
@@ -63,18 +102,8 @@ pub async fn person(repo: &dyn Repo, uid: i64) -> Result<Option<Person>, RepoErr
         more.insert(found.user_key, told);
         users.insert(found.user_key, found.user);
     }
-    let Some(person) = people::Person::of(identities.into_values().collect()) else {
-        return Ok(None);
-    };
-    let uids: Vec<i64> = person.identities().iter().map(|known| known.uid).collect();
-    let mut told = told(&person, users, more);
-    told.audit = care::audit(repo, &uids).await?;
-    let mut local = tags::local(repo, &uids).await?;
-    for known in &mut told.identities {
-        known.user.local_tags = local.remove(&known.uid).unwrap_or_default();
-    }
-    told.extensions = care::fields(repo, &uids).await?;
-    Ok(Some(told))
+    let person = people::Person::of(identities.into_values().collect());
+    Ok(person.map(|person| (person, users, more)))
 }
 
 /// What else is known of an identity.
