@@ -58,7 +58,8 @@ pub(crate) async fn a_tag_given_in_the_store_is_wechats_and_the_other_way_round<
     }
     let (_, all) = ask(&world, "GET", tags, &Value::Null).await?;
     let listed = all["items"].as_array().context("a list")?;
-    let ours = json!({"id": id, "name": "贵宾🌊", "count": 2});
+    let ours =
+        json!({"id": id, "name": "贵宾🌊", "count": 2, "place": "wechat", "why_local": null});
     assert!(listed.contains(&ours), "{all}");
     Ok(())
 }
