@@ -50,6 +50,9 @@ pub enum Error {
     /// WeChat does not do it.
     #[error("WeChat says {}: {}", .0.errcode, .0.why)]
     RefusedByWechat(Refusal),
+    /// WeChat does not do it because of what is there: a name that is taken, a limit that is reached.
+    #[error("WeChat says {}: {}", .0.errcode, .0.why)]
+    AgainstWechat(Refusal),
     /// WeChat cannot be asked now.
     #[error("{0}")]
     WechatUnavailable(String),
@@ -140,6 +143,11 @@ impl Error {
                 "refused-by-wechat",
                 "WeChat refuses it",
             ),
+            Self::AgainstWechat(_) => (
+                StatusCode::CONFLICT,
+                "against-wechat",
+                "It contradicts what WeChat has",
+            ),
             Self::WechatUnavailable(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "wechat-unavailable",
@@ -184,9 +192,9 @@ impl IntoResponse for Error {
             status: status.as_u16(),
             detail: Some(self.to_string()),
             errcode: match &self {
-                Self::UnknownToWechat(refusal) | Self::RefusedByWechat(refusal) => {
-                    Some(refusal.errcode)
-                }
+                Self::UnknownToWechat(refusal)
+                | Self::RefusedByWechat(refusal)
+                | Self::AgainstWechat(refusal) => Some(refusal.errcode),
                 _ => None,
             },
         };

@@ -245,9 +245,11 @@ pub(crate) async fn activate(
 
 /// WeChat's refusal, as the store's own.
 pub(super) fn refused(refusal: Refusal) -> Error {
-    // No card of this code, of this id; or somebody else's by now. No such tag.
     match refusal.errcode {
+        // No card of this code, of this id; or somebody else's by now. No such tag.
         40056 | 40073 | 40127 | 45159 => Error::UnknownToWechat(refusal),
+        // Too many tags, of the account or of a user; another tag has the name.
+        45056 | 45059 | 45157 => Error::AgainstWechat(refusal),
         _ => Error::RefusedByWechat(refusal),
     }
 }

@@ -42,6 +42,7 @@ const NO_DOOR: &str = "the store was started without --door: it does not reach W
 #[into_params(parameter_in = Path)]
 pub(crate) struct AccountPath {
     /// The account's name in the gateway's configuration.
+    #[param(pattern = "^[a-z0-9_-]{1,32}$")]
     account: String,
 }
 
@@ -50,6 +51,7 @@ pub(crate) struct AccountPath {
 #[into_params(parameter_in = Path)]
 pub(crate) struct TagPath {
     /// The account's name in the gateway's configuration.
+    #[param(pattern = "^[a-z0-9_-]{1,32}$")]
     account: String,
     /// WeChat's id of the tag; of one of the store's own its number below 0.
     id: i64,
@@ -60,6 +62,7 @@ pub(crate) struct TagPath {
 #[into_params(parameter_in = Path)]
 pub(crate) struct OperationPath {
     /// The account's name in the gateway's configuration.
+    #[param(pattern = "^[a-z0-9_-]{1,32}$")]
     account: String,
     /// The operation's number.
     id: i64,

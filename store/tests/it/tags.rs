@@ -207,7 +207,7 @@ async fn what_wechat_would_refuse_is_refused_with_a_clear_word(database: Databas
         (json!({"name": "a", "id": 1}), 400),
         (json!([]), 400),
         (json!({"name": "vip"}), 201),
-        (json!({"name": "vip"}), 422),
+        (json!({"name": "vip"}), 409),
     ] {
         let (answered, problem) = raw(base, Method::POST, TAGS, &body).await;
         assert_eq!(answered.as_u16(), status, "{body}: {problem}");
@@ -229,7 +229,7 @@ async fn what_wechat_would_refuse_is_refused_with_a_clear_word(database: Databas
     let tags: BTreeMap<i64, String> = (100..200).map(|id| (id, format!("t{id}"))).collect();
     door.world.set_tags(ACCOUNT, tags).unwrap();
     let body = json!({"name": "one more"});
-    let full: Problem = call(base, (Method::POST, TAGS), body, 422).await;
+    let full: Problem = call(base, (Method::POST, TAGS), body, 409).await;
     assert_eq!((full.errcode, door.count(CREATE)), (Some(45056), 1));
 }
 
@@ -331,7 +331,7 @@ async fn an_account_that_may_not_use_tags_keeps_them_in_the_store(database: Data
     let why = made.why_local.unwrap();
     assert!(why.contains("may not make this call"), "{why}");
     let body = json!({"name": "vip"});
-    let twice: Problem = call(base, (Method::POST, TAGS), body, 422).await;
+    let twice: Problem = call(base, (Method::POST, TAGS), body, 409).await;
     assert_eq!(twice.errcode, Some(45157));
     let all = list(base).await;
     assert_eq!(all.items.len(), 1);
@@ -381,11 +381,11 @@ async fn without_a_door_tags_are_the_stores_own(world: World) {
     assert!(made.why_local.unwrap().contains("without --door"));
     make(base, "other").await;
     let body = json!({"name": "vip"});
-    let twice: Problem = call(base, (Method::POST, TAGS), body.clone(), 422).await;
+    let twice: Problem = call(base, (Method::POST, TAGS), body.clone(), 409).await;
     assert_eq!(twice.errcode, Some(45157));
     let tag = format!("{TAGS}/-1");
     let other = json!({"name": "other"});
-    let taken: Problem = call(base, (Method::PATCH, &tag), other, 422).await;
+    let taken: Problem = call(base, (Method::PATCH, &tag), other, 409).await;
     assert_eq!(taken.errcode, Some(45157));
     let renamed: Tag = call(base, (Method::PATCH, &tag), json!({"name": "VIP"}), 200).await;
     assert_eq!(renamed.name, "VIP");
@@ -442,7 +442,7 @@ async fn a_user_has_twenty_tags_and_an_account_a_hundred(world: World) {
         make(base, &format!("t{number}")).await;
     }
     let body = json!({"name": "one more"});
-    let full: Problem = call(base, (Method::POST, TAGS), body, 422).await;
+    let full: Problem = call(base, (Method::POST, TAGS), body, 409).await;
     assert_eq!(full.errcode, Some(45056));
     for id in 1..=6 {
         let body = json!({"openids": ["o1"]});
