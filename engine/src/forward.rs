@@ -482,15 +482,19 @@ impl Engine {
         let app = config.app(forward.app).map_or("", |app| app.name.as_str());
         let record = match given {
             Some(Given::Now(failed)) if !planted(Bug::ReplyNotRecorded) => {
-                Some(event::reply_given(
+                let about = event::About {
                     account,
-                    &forward.push.appid,
-                    forward.push.id,
-                    push.openid(),
+                    appid: &forward.push.appid,
+                    push: forward.push.id,
+                    openid: push.openid(),
+                };
+                let failed = failed.map(|failed| failed.label());
+                Some(event::reply_given(
+                    &about,
                     app,
                     &reply,
                     create_time,
-                    failed.map(|failed| failed.label()),
+                    failed,
                     env.now,
                 ))
             }

@@ -8,11 +8,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::slice;
 
-use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
-use serde_json::value::RawValue;
+use serde::ser::{Serialize, Serializer};
 
 use crate::document::Sink;
 use crate::error::ParseError;
+use crate::json::{self, Json};
 use crate::limits::MAX_NAMES;
 use crate::push::{Format, routing_field};
 
@@ -269,37 +269,45 @@ impl<'a> Sink<'a> for Tree<'a> {
     }
 }
 
+impl Fields<'_> {
+    /// Writes them as they came.
+    pub fn write(&self, json: &mut Json) {
+        json.begin_object();
+        for (name, value) in self.iter() {
+            value.write(json.name(name));
+        }
+        json.end_object();
+    }
+}
+
+impl Value<'_> {
+    /// Writes it as it came. As deep as the value, so at most [`MAX_DEPTH`](crate::limits::MAX_DEPTH).
+    pub fn write(&self, json: &mut Json) {
+        match self {
+            Self::Text(text) => {
+                json.text(text);
+            }
+            Self::Number(number) => {
+                json.raw(number.as_str());
+            }
+            Self::Bool(bool) => {
+                json.boolean(*bool);
+            }
+            Self::Object(fields) => fields.write(json),
+            Self::List(items) => {
+                json.begin_list();
+                for item in items {
+                    item.write(json);
+                }
+                json.end_list();
+            }
+        }
+    }
+}
+
 impl Serialize for Fields<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
-}
-
-impl Serialize for Value<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::Number(number) => number.serialize(serializer),
-            Self::Bool(bool) => serializer.serialize_bool(*bool),
-            Self::Object(fields) => fields.serialize(serializer),
-            Self::List(items) => serializer.collect_seq(items),
-        }
-    }
-}
-
-impl Serialize for Number<'_> {
-    /// Integers as such; any other literal unchanged, which `serde_json` alone understands.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.as_u64() {
-            Some(number) => serializer.serialize_u64(number),
-            None => RawValue::from_string(self.0.to_string())
-                .map_err(S::Error::custom)?
-                .serialize(serializer),
-        }
+        json::serialize(serializer, |json| self.write(json))
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`envelope`] | the outer body in compatible and encrypted mode, inbound and outbound |
 //! | [`push`], [`fields`] | a message or event, and all its fields |
 //! | [`kinds`] | every kind of push that is known, and pushes written by it |
+//! | [`json`] | JSON, read and written without loss |
 //! | [`reply`] | passive replies |
 //! | [`api`] | requests and answers of `api.weixin.qq.com` |
 //! | [`open_data`] | `encryptedData` and `rawData` of mini programs |
@@ -92,7 +93,7 @@ pub mod envelope;
 pub mod error;
 pub mod fields;
 mod flat;
-mod json;
+pub mod json;
 pub mod kinds;
 pub mod limits;
 pub mod open_data;

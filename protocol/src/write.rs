@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::json;
 use crate::push::Format;
 
 /// An object that is being written; [`finish`](Self::finish) closes it.
@@ -46,7 +47,7 @@ impl Writer {
                 cdata(text, &mut self.out);
                 self.out.extend_from_slice(b"]]>");
             }
-            Format::Json => json_string(text, &mut self.out),
+            Format::Json => json::string(text, &mut self.out),
         }
         self.end(name);
     }
@@ -57,20 +58,9 @@ impl Writer {
         }
     }
 
-    pub(crate) fn number(&mut self, name: &str, mut number: u64) {
+    pub(crate) fn number(&mut self, name: &str, number: u64) {
         self.start(name);
-        let mut digits = [b'0'; 20];
-        let mut used = 0;
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + (number % 10) as u8;
-            number /= 10;
-            used += 1;
-            if number == 0 {
-                break;
-            }
-        }
-        self.out
-            .extend_from_slice(digits.get(20 - used..).unwrap_or_default());
+        json::unsigned(number, &mut self.out);
         self.end(name);
     }
 
@@ -119,7 +109,7 @@ impl Writer {
             if index > 0 {
                 self.out.push(b',');
             }
-            json_string(&allowed(text.as_ref()), &mut self.out);
+            json::string(&allowed(text.as_ref()), &mut self.out);
         }
         self.out.push(b']');
         self.end(name);
@@ -191,30 +181,4 @@ fn cdata(mut text: &str, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(text.as_bytes());
-}
-
-/// Appends a JSON string with its quotes. There is nothing in `text` that XML forbids.
-fn json_string(text: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    for run in text
-        .as_bytes()
-        .split_inclusive(|byte| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t'))
-    {
-        let escaped = match run.split_last() {
-            Some((b'"', before)) => Some((before, b"\\\"")),
-            Some((b'\\', before)) => Some((before, b"\\\\")),
-            Some((b'\n', before)) => Some((before, b"\\n")),
-            Some((b'\r', before)) => Some((before, b"\\r")),
-            Some((b'\t', before)) => Some((before, b"\\t")),
-            _ => None,
-        };
-        match escaped {
-            Some((before, escape)) => {
-                out.extend_from_slice(before);
-                out.extend_from_slice(escape);
-            }
-            None => out.extend_from_slice(run),
-        }
-    }
-    out.push(b'"');
 }

@@ -3,8 +3,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use weir_engine::HttpRequest;
+use weir_store_api::{
+    CloudEvent, PushData, RawEvent, ReplyGiven, ReplyLate, TYPE_REPLY_GIVEN, TYPE_REPLY_LATE,
+    TYPE_REPLY_SENT, TYPE_REPLY_UNDELIVERABLE, TYPE_USER_SNAPSHOT, UserSnapshot,
+};
 
 /// How the application behaves.
 #[derive(Default)]
@@ -108,4 +114,45 @@ impl Ledger {
         answer["state"] = json!(state);
         Some(answer)
     }
+}
+
+/// Events that are what the types of `weir_store_api` promise, byte for byte: the engine writes them by hand.
+pub(crate) fn promised(batch: &[u8]) {
+    let events: Vec<&RawValue> = serde_json::from_slice(batch).expect("a JSON list");
+    for json in events {
+        let json = json.get();
+        let event: RawEvent<'_> = serde_json::from_str(json).expect("an event");
+        let data = event.data.get();
+        let again = match &*event.kind {
+            TYPE_USER_SNAPSHOT => {
+                again::<UserSnapshot<'_, &RawValue>>(&event, serde_json::from_str(data))
+            }
+            TYPE_REPLY_GIVEN => {
+                again::<ReplyGiven<'_, &RawValue>>(&event, serde_json::from_str(data))
+            }
+            TYPE_REPLY_LATE | TYPE_REPLY_SENT | TYPE_REPLY_UNDELIVERABLE => {
+                again::<ReplyLate<'_>>(&event, serde_json::from_str(data))
+            }
+            _ => again::<PushData<'_, &RawValue>>(&event, serde_json::from_str(data)),
+        };
+        assert_eq!(json, again);
+    }
+}
+
+fn again<D: Serialize>(event: &RawEvent<'_>, data: serde_json::Result<D>) -> String {
+    let event = event.clone();
+    let event = CloudEvent {
+        specversion: event.specversion,
+        id: event.id,
+        source: event.source,
+        kind: event.kind,
+        time: event.time,
+        subject: event.subject,
+        datacontenttype: event.datacontenttype,
+        weirask: event.weirask,
+        weirclaim: event.weirclaim,
+        weirleasems: event.weirleasems,
+        data: data.expect("a payload"),
+    };
+    serde_json::to_string(&event).expect("JSON")
 }

@@ -19,7 +19,7 @@ use weir_protocol::aes_key::EncodingAesKey;
 use weir_protocol::cipher;
 use weir_protocol::signature::{self, Token};
 
-use crate::models::{App, Ledger};
+use crate::models::{App, Ledger, promised};
 
 pub(crate) const TOKEN: &str = "weixinToken1";
 pub(crate) const KEY: &str = "eSd7q1YbuOdflnt5Jhd3HlPAIO255XcyPzFrdbLQqHB";
@@ -435,6 +435,7 @@ impl World {
     fn plan_store(&mut self, request: &HttpRequest) -> (u64, Planned) {
         let events: Vec<Value> = serde_json::from_slice(&request.body).expect("a JSON list");
         assert!(!events.is_empty());
+        promised(&request.body);
         self.batches.push(events.len());
         let refuse = |status| Planned::Answer(status, None, Vec::new());
         let planned = match self.store {

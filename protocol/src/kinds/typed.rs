@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{Serialize, Serializer};
 
 use super::shape::{Field, Items, Shape};
 use super::view::{Seen, View, is_empty};
 use crate::document::trim;
 use crate::fields::{Fields, Number, Value};
-use crate::json;
+use crate::json::{self, Json};
 use crate::push::Push;
 
 /// A push, written as the table of [kinds](super) says. Made by [`Push::typed`].
@@ -21,15 +21,21 @@ impl<'p, 'a> Typed<'p, 'a> {
     }
 }
 
-impl Serialize for Typed<'_, '_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl Typed<'_, '_> {
+    /// Writes it.
+    pub fn write(&self, json: &mut Json) {
         let Self(push) = *self;
         let [own, common] = push.tables();
+        json.begin_object();
         let known = Known::new(own, common);
-        let fields = push.fields();
-        let mut map = serializer.serialize_map(Some(fields.len()))?;
-        write_fields(&mut map, fields, known, Some(push.create_time()))?;
-        map.end()
+        write_fields(json, push.fields(), known, Some(push.create_time()));
+        json.end_object();
+    }
+}
+
+impl Serialize for Typed<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        json::serialize(serializer, |json| self.write(json))
     }
 }
 
@@ -68,112 +74,106 @@ fn is(field: &Field, name: &str) -> bool {
 }
 
 /// The entries of an object. `create_time` is written as `CreateTime`, since that has been checked.
-fn write_fields<M: SerializeMap>(
-    map: &mut M,
-    fields: &Fields<'_>,
-    mut known: Known,
-    create_time: Option<u64>,
-) -> Result<(), M::Error> {
+fn write_fields(json: &mut Json, fields: &Fields<'_>, mut known: Known, create_time: Option<u64>) {
     for (name, value) in fields.iter() {
         match (known.find(name), create_time) {
-            (_, Some(seconds)) if name == "CreateTime" => map.serialize_entry(name, &seconds)?,
-            (None, _) => map.serialize_entry(name, value)?,
+            (_, Some(seconds)) if name == "CreateTime" => {
+                json.name(name).unsigned(seconds);
+            }
+            (None, _) => value.write(json.name(name)),
             (Some(field), _) => match &field.shape {
                 // What most of most pushes is.
-                Shape::Text if value.is_text() => map.serialize_entry(name, value)?,
+                Shape::Text if value.is_text() => value.write(json.name(name)),
                 Shape::Lifted(items) if field.name != name => {
-                    lift(map, fields, field, items, value)?
+                    lift(json, fields, field, items, value);
                 }
-                shape => map.serialize_entry(name, &View::new(value, Some(shape)))?,
+                shape => View::new(value, Some(shape)).write(json.name(name)),
             },
         }
     }
-    Ok(())
 }
 
 /// A list that is inside something else: the list under its own name, and what else is there under the other's.
-fn lift<M: SerializeMap>(
-    map: &mut M,
+fn lift(
+    json: &mut Json,
     fields: &Fields<'_>,
     field: &'static Field,
     items: &Items,
     value: &Value<'_>,
-) -> Result<(), M::Error> {
+) {
     let list = |value| View::new(value, Some(&field.shape));
     match value {
-        _ if fields.get(field.name).is_some() => map.serialize_entry(items.wrapper, value),
-        value if is_empty(value) => map.serialize_entry(field.name, &list(value)),
+        _ if fields.get(field.name).is_some() => value.write(json.name(items.wrapper)),
+        value if is_empty(value) => list(value).write(json.name(field.name)),
         Value::Object(inner) => {
             let found = inner.get(field.name);
             if let Some(found) = found {
-                map.serialize_entry(field.name, &list(found))?;
+                list(found).write(json.name(field.name));
             }
             if inner.len() > usize::from(found.is_some()) {
-                map.serialize_entry(items.wrapper, &Without(inner, field.name))?;
+                json.name(items.wrapper).begin_object();
+                for (name, value) in inner.iter().filter(|(name, _)| *name != field.name) {
+                    value.write(json.name(name));
+                }
+                json.end_object();
             }
-            Ok(())
         }
-        value => map.serialize_entry(items.wrapper, value),
+        value => value.write(json.name(items.wrapper)),
     }
 }
 
-/// Fields but one, as they came.
-struct Without<'f, 'a>(&'f Fields<'a>, &'static str);
-
-impl Serialize for Without<'_, '_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().filter(|(name, _)| *name != self.1))
-    }
-}
-
-impl Serialize for View<'_, '_> {
+impl View<'_, '_> {
     /// As deep as the value, so at most [`MAX_DEPTH`](crate::limits::MAX_DEPTH).
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn write(&self, json: &mut Json) {
         match self.seen() {
-            Seen::Plain(text, shape) => plain(text, shape, serializer),
+            Seen::Plain(text, shape) => plain(text, shape, json),
             Seen::List(items, shape) => {
-                serializer.collect_seq(items.iter().map(|item| View::new(item, Some(shape))))
+                json.begin_list();
+                for item in items {
+                    View::new(item, Some(shape)).write(json);
+                }
+                json.end_list();
             }
             Seen::Object(fields, known) => {
-                let mut map = serializer.serialize_map(Some(fields.len()))?;
-                write_fields(&mut map, fields, Known::new(known, &[]), None)?;
-                map.end()
+                json.begin_object();
+                write_fields(json, fields, Known::new(known, &[]), None);
+                json.end_object();
             }
-            Seen::Empty => serializer.serialize_map(Some(0))?.end(),
-            Seen::Other(value) => value.serialize(serializer),
+            Seen::Empty => {
+                json.begin_object().end_object();
+            }
+            Seen::Other(value) => value.write(json),
         }
     }
 }
 
 /// A plain value: as a number if it should and can be one, else as it is.
-fn plain<S: Serializer>(text: &str, shape: &Shape, serializer: S) -> Result<S::Ok, S::Error> {
+fn plain(text: &str, shape: &Shape, json: &mut Json) {
     match shape {
-        Shape::Text => {}
-        Shape::Integer | Shape::Seconds => {
-            if let Some(number) = integer(text) {
-                return serializer.serialize_i64(number);
-            }
-        }
+        Shape::Text => json.text(text),
+        Shape::Integer | Shape::Seconds => match integer(text) {
+            Some(number) => json.integer(number),
+            None => json.text(text),
+        },
         Shape::Flag => {
             let number = match trim(text) {
                 "true" => Some(1),
                 "false" => Some(0),
                 text => integer(text),
             };
-            if let Some(number) = number {
-                return serializer.serialize_i64(number);
+            match number {
+                Some(number) => json.integer(number),
+                None => json.text(text),
             }
         }
-        Shape::Decimal => {
-            if let Some(number) = decimal(text) {
-                return number.serialize(serializer);
-            }
-        }
-        Shape::Id => return serializer.serialize_str(trim(text)),
+        Shape::Decimal => match decimal(text) {
+            Some(number) => json.raw(number.as_str()),
+            None => json.text(text),
+        },
+        Shape::Id => json.text(trim(text)),
         // What is plain and should not be.
-        Shape::Object(_) | Shape::List(_) | Shape::Items(_) | Shape::Lifted(_) => {}
-    }
-    serializer.serialize_str(text)
+        Shape::Object(_) | Shape::List(_) | Shape::Items(_) | Shape::Lifted(_) => json.text(text),
+    };
 }
 
 /// Beyond this not every reader of JSON sees the same integer.

@@ -1,8 +1,4 @@
-//! The JSON of a push: one object, strictly by RFC 8259.
-//!
-//! Why not `serde_json`: numbers must keep their literal, since ids exceed 2^53 and some exceed 2^63, which it can do
-//! only by a feature that changes every number of the whole program; and it recurses. Tests hold the two against each
-//! other. `null` is reported as nothing at all, for to WeChat it means absent.
+//! The JSON of a push: one object. `null` is reported as nothing at all, for to WeChat it means absent.
 //!
 //! Bounds: [`crate::limits`]. Source: RFC 8259, and the profile in [`crate::push`].
 
