@@ -495,45 +495,13 @@ struct Slot {
 
 impl Slot {
     fn read(bytes: &[u8; SLOT]) -> Self {
-        let [
-            a0,
-            a1,
-            a2,
-            a3,
-            a4,
-            a5,
-            a6,
-            a7,
-            b0,
-            b1,
-            b2,
-            b3,
-            b4,
-            b5,
-            b6,
-            b7,
-            c0,
-            c1,
-            c2,
-            c3,
-            c4,
-            c5,
-            c6,
-            c7,
-            o0,
-            o1,
-            o2,
-            o3,
-            state,
-            attempts,
-            watched,
-            _,
-        ] = *bytes;
+        let u64_at = |at| u64::from_le_bytes(part(bytes, at));
+        let [state, attempts, watched, _] = part(bytes, 28);
         Self {
-            print: u64::from_le_bytes([a0, a1, a2, a3, a4, a5, a6, a7]),
-            first_mono_ms: u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]),
-            first_unix_s: u64::from_le_bytes([c0, c1, c2, c3, c4, c5, c6, c7]),
-            owner: OwnerId::from_bits(u32::from_le_bytes([o0, o1, o2, o3])),
+            print: u64_at(0),
+            first_mono_ms: u64_at(8),
+            first_unix_s: u64_at(16),
+            owner: OwnerId::from_bits(u32::from_le_bytes(part(bytes, 24))),
             state: match state {
                 1 => State::Answered,
                 2 => State::Silent,
@@ -549,14 +517,12 @@ impl Slot {
 
     fn write(&self, bytes: &mut [u8; SLOT]) {
         let owner = self.owner.map_or(0, OwnerId::to_bits);
-        let parts = (self.print.to_le_bytes().into_iter())
-            .chain(self.first_mono_ms.to_le_bytes())
-            .chain(self.first_unix_s.to_le_bytes())
-            .chain(owner.to_le_bytes())
-            .chain([self.state as u8, self.attempts, u8::from(self.watched), 0]);
-        for (to, from) in bytes.iter_mut().zip(parts) {
-            *to = from;
-        }
+        let marks = [self.state as u8, self.attempts, u8::from(self.watched), 0];
+        put(bytes, 0, self.print.to_le_bytes());
+        put(bytes, 8, self.first_mono_ms.to_le_bytes());
+        put(bytes, 16, self.first_unix_s.to_le_bytes());
+        put(bytes, 24, owner.to_le_bytes());
+        put(bytes, 28, marks);
     }
 
     fn sighting(&self) -> Sighting {
@@ -593,5 +559,17 @@ impl Slot {
             sighting: self.sighting(),
             called: self.state == State::Calling && !planted(Bug::CallForgotten),
         }
+    }
+}
+
+/// The part of a slot at `at`, which is within it.
+fn part<const N: usize>(bytes: &[u8; SLOT], at: usize) -> [u8; N] {
+    let part = bytes.get(at..).and_then(<[u8]>::first_chunk);
+    part.copied().unwrap_or([0; N])
+}
+
+fn put<const N: usize>(bytes: &mut [u8; SLOT], at: usize, part: [u8; N]) {
+    if let Some(to) = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+        *to = part;
     }
 }

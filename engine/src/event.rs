@@ -5,6 +5,7 @@ use sha1::{Digest as _, Sha1};
 use weir_protocol::json::Json;
 use weir_protocol::push::{Kind, Push};
 use weir_protocol::reply::Reply;
+use weir_protocol::signature::hex;
 use weir_store_api::{
     ASK_USER, TYPE_COMPONENT, TYPE_EVENT, TYPE_MESSAGE, TYPE_REPLY_GIVEN, TYPE_USER_SNAPSHOT,
 };
@@ -15,35 +16,25 @@ use crate::time::{Now, rfc3339};
 /// Longest `MsgType`, `Event` or `InfoType` taken over into a `type`.
 const MAX_KIND_BYTES: usize = 64;
 
-/// The `id` of an event: a SHA-1 in 40 hexadecimal digits, the same wherever and whenever it is made.
+/// The `id` of an event: a SHA-1, the same wherever and whenever it is made. Written in 40 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct EventId {
-    digest: [u8; 20],
-    hex: [u8; 40],
-}
+pub(crate) struct EventId([u8; 20]);
 
 impl From<[u8; 20]> for EventId {
     fn from(digest: [u8; 20]) -> Self {
-        const DIGITS: [u8; 16] = *b"0123456789abcdef";
-        let mut hex = [b'0'; 40];
-        let nibbles = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        for (to, nibble) in hex.iter_mut().zip(nibbles) {
-            *to = DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
-        }
-        Self { digest, hex }
+        Self(digest)
     }
 }
 
 impl EventId {
     /// The id of a push, from the account and what tells its pushes apart.
     pub(crate) fn of(identity: &[u8]) -> Self {
-        let digest: [u8; 20] = Sha1::digest(identity).into();
-        digest.into()
+        Self(Sha1::digest(identity).into())
     }
 
     /// 128 bits of the digest.
     pub(crate) fn halves(&self) -> [u64; 2] {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = self.digest;
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = self.0;
         [
             u64::from_le_bytes([a, b, c, d, e, f, g, h]),
             u64::from_le_bytes([i, j, k, l, m, n, o, p]),
@@ -54,17 +45,17 @@ impl EventId {
     pub(crate) fn derived(self, what: &str) -> Self {
         let mut identity = what.as_bytes().to_vec();
         identity.push(0);
-        identity.extend_from_slice(&self.hex);
+        identity.extend_from_slice(&hex(&self.0));
         Self::of(&identity)
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.digest
+        &self.0
     }
 
-    fn as_str(&self) -> &str {
+    fn write(self, json: &mut Json) {
         // Hexadecimal digits are UTF-8.
-        std::str::from_utf8(&self.hex).unwrap_or("")
+        json.text(std::str::from_utf8(&hex(&self.0)).unwrap_or(""));
     }
 }
 
@@ -105,34 +96,34 @@ impl Event<'_> {
     fn begin(&self) -> Json {
         let mut json = Json::with_capacity(1024);
         json.begin_object();
-        json.name("specversion").text("1.0");
-        json.name("id").text(self.id.as_str());
-        json.name("source").text(&self.account.source);
-        json.name("type").text(self.kind);
-        json.name("time").text(&rfc3339(self.time));
+        json.member("specversion").text("1.0");
+        self.id.write(json.member("id"));
+        json.member("source").text(&self.account.source);
+        json.member("type").text(self.kind);
+        json.member("time").text(&rfc3339(self.time));
         optional(
             &mut json,
             "subject",
             Some(self.subject).filter(|subject| !subject.is_empty()),
         );
-        json.name("datacontenttype").text("application/json");
+        json.member("datacontenttype").text("application/json");
         optional(&mut json, "weirask", self.ask.user.then_some(ASK_USER));
         if let Some(claim) = self.ask.claim {
-            json.name("weirclaim").text(claim.claimant);
+            json.member("weirclaim").text(claim.claimant);
             if let Some(lease_ms) = claim.lease_ms {
-                json.name("weirleasems").unsigned(lease_ms.into());
+                json.member("weirleasems").unsigned(lease_ms.into());
             }
         }
-        json.name("data").begin_object();
-        json.name("account").text(&self.account.name);
-        json.name("appid").text(self.appid);
+        json.member("data").begin_object();
+        json.member("account").text(&self.account.name);
+        json.member("appid").text(self.appid);
         json
     }
 }
 
-fn optional(json: &mut Json, name: &str, text: Option<&str>) {
+fn optional(json: &mut Json, name: &'static str, text: Option<&str>) {
     if let Some(text) = text {
-        json.name(name).text(text);
+        json.member(name).text(text);
     }
 }
 
@@ -168,8 +159,8 @@ pub(crate) fn push(
         ask,
     };
     let mut json = event.begin();
-    json.name("received_at_ms").unsigned(now.unix_ms);
-    push.typed().write(json.name("push"));
+    json.member("received_at_ms").unsigned(now.unix_ms);
+    push.typed().write(json.member("push"));
     end(json)
 }
 
@@ -191,7 +182,7 @@ pub(crate) fn user_snapshot(
         ask: Ask::default(),
     };
     let mut json = event.begin();
-    json.name("user").raw(user.get());
+    json.member("user").raw(user.get());
     end(json)
 }
 
@@ -216,7 +207,7 @@ impl About<'_> {
             ask: Ask { user: false, claim },
         };
         let mut json = event.begin();
-        json.name("push").text(self.push.as_str());
+        self.push.write(json.member("push"));
         json
     }
 }
@@ -233,9 +224,9 @@ pub(crate) fn reply_given(
     let given = reply.to_json();
     let given = given.as_deref().map(std::str::from_utf8);
     let mut json = about.begin(TYPE_REPLY_GIVEN, None, now);
-    json.name("app").text(app);
-    json.name("create_time").unsigned(create_time);
-    json.name("reply")
+    json.member("app").text(app);
+    json.member("create_time").unsigned(create_time);
+    json.member("reply")
         .raw(given.and_then(Result::ok).unwrap_or("null"));
     optional(&mut json, "failed", failed);
     end(json)
@@ -257,7 +248,7 @@ pub(crate) fn reply_late(
     let mut json = about.begin(kind, claim, now);
     optional(&mut json, "reason", reason);
     if let Some(errcode) = errcode {
-        json.name("errcode").integer(errcode);
+        json.member("errcode").integer(errcode);
     }
     end(json)
 }
@@ -267,7 +258,7 @@ fn type_of(prefix: &str, kind: &str) -> String {
     let mut out = String::with_capacity(prefix.len() + kind.len());
     out.push_str(prefix);
     out.extend(kind.chars().take(MAX_KIND_BYTES).map(|c| {
-        if c.is_ascii_alphanumeric() || "_.-".contains(c) {
+        if c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-') {
             c.to_ascii_lowercase()
         } else {
             '_'
@@ -278,13 +269,15 @@ fn type_of(prefix: &str, kind: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{EventId, type_of};
+    use super::{EventId, Json, type_of};
 
     #[test]
     fn an_id_is_the_sha1_of_the_identity() {
+        let mut json = Json::with_capacity(0);
+        EventId::of(b"abc").write(&mut json);
         assert_eq!(
-            EventId::of(b"abc").as_str(),
-            "a9993e364706816aba3e25717850c26c9cd0d89d"
+            json.finish(),
+            b"\"a9993e364706816aba3e25717850c26c9cd0d89d\""
         );
         assert_ne!(
             EventId::of(b"abc").derived("a"),

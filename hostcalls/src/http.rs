@@ -173,13 +173,12 @@ fn send_response(status: u16, headers: &[u8], body: &[u8]) {
     };
 }
 
-/// `content-type` and `nosniff`.
+/// `content-type`, and that a browser is not to look for another one in plain text: of other types it does not.
 fn header_pairs(content_type: Option<&str>) -> Vec<u8> {
+    let nosniff = ("x-content-type-options", "nosniff");
     match content_type {
         None => pairs(&[]),
-        Some(content_type) => pairs(&[
-            ("content-type", content_type),
-            ("x-content-type-options", "nosniff"),
-        ]),
+        Some(plain @ "text/plain") => pairs(&[("content-type", plain), nosniff]),
+        Some(content_type) => pairs(&[("content-type", content_type)]),
     }
 }

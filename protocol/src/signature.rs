@@ -71,8 +71,14 @@ pub(crate) fn sha1_hex<const N: usize>(parts: [&[u8]; N]) -> [u8; SIGNATURE_LEN]
     for part in parts {
         sha1.update(part);
     }
+    hex(&sha1.finalize().into())
+}
+
+/// A SHA-1 in lower-case hex.
+#[must_use]
+pub fn hex(digest: &[u8; 20]) -> [u8; SIGNATURE_LEN] {
     let mut hex = [0; SIGNATURE_LEN];
-    for (pair, byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(sha1.finalize()) {
+    for (pair, byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(digest) {
         *pair = [hex_digit(byte >> 4), hex_digit(byte & 15)];
     }
     hex

@@ -2,15 +2,15 @@
 
 /// A JSON text that is being written: one value, whose parts are written in order.
 ///
-/// What is written in an object has a [`name`](Self::name) before it. Commas come by themselves; that objects and lists are
+/// What is written in an object has a [`name`](Self::name) or a [`member`](Self::member) before it. Commas come by themselves; that objects and lists are
 /// [ended](Self::end_object), and that there is one value under a name, is the caller's.
 ///
 /// ```
 /// # use weir_protocol::json::Json;
 /// let mut json = Json::with_capacity(64);
 /// json.begin_object();
-/// json.name("openid").text("oUser\"1\"");
-/// json.name("tags").begin_list();
+/// json.member("openid").text("oUser\"1\"");
+/// json.member("tags").begin_list();
 /// json.unsigned(2).unsigned(100);
 /// json.end_list().end_object();
 /// assert_eq!(json.finish(), br#"{"openid":"oUser\"1\"","tags":[2,100]}"#);
@@ -62,6 +62,16 @@ impl Json {
     pub fn name(&mut self, name: &str) -> &mut Self {
         self.text(name);
         self.out.push(b':');
+        self.comma = false;
+        self
+    }
+
+    /// The same for a name of the program's own, which has nothing to escape.
+    pub fn member(&mut self, name: &'static str) -> &mut Self {
+        self.separate();
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
         self.comma = false;
         self
     }
@@ -245,7 +255,7 @@ mod tests {
     fn commas_are_where_they_belong() {
         let mut json = Json::with_capacity(0);
         json.begin_object();
-        json.name("a").begin_list().end_list();
+        json.member("a").begin_list().end_list();
         json.name("b").begin_list();
         json.integer(-1).integer(-2).text("x").boolean(true);
         json.begin_object().end_object();
