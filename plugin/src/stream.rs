@@ -32,8 +32,10 @@ struct Head {
     /// The appid in the path of a third-party platform.
     authorizer: Option<String>,
     method: Method,
-    /// What follows the `?`.
-    query: String,
+    /// The path with its query.
+    target: String,
+    /// Where the query begins, behind the `?`.
+    query_at: usize,
     arrived_mono_ms: u64,
 }
 
@@ -52,7 +54,7 @@ impl weir_adapter::Stream<PushFilter> for Stream {
         };
         let target = target.and_then(|path| String::from_utf8(path).ok());
         let target = target.unwrap_or_default();
-        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        let path = target.split('?').next().unwrap_or_default();
         #[cfg(all(feature = "trap", target_arch = "wasm32"))]
         if path == "/weir-test/trap" {
             core::arch::wasm32::unreachable();
@@ -71,7 +73,8 @@ impl weir_adapter::Stream<PushFilter> for Stream {
             account: route.account,
             authorizer: route.authorizer.map(str::to_owned),
             method,
-            query: query.to_owned(),
+            query_at: path.len() + 1,
+            target,
             arrived_mono_ms: host::mono_ms(),
         });
         if ends {
@@ -131,7 +134,7 @@ impl Stream {
             account: head.account,
             authorizer: head.authorizer.as_deref(),
             method: head.method,
-            query: &head.query,
+            query: head.target.get(head.query_at..).unwrap_or_default(),
             body: &body,
             arrived_mono_ms: head.arrived_mono_ms,
         };

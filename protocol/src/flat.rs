@@ -6,6 +6,7 @@
 
 use crate::document::is_blank;
 use crate::limits::MAX_NAME_BYTES;
+use crate::scan;
 
 /// Most leaves. What has more is no hurry.
 const MAX_LEAVES: usize = 64;
@@ -80,7 +81,7 @@ impl<'a> Scan<'a> {
         let from = self.at;
         loop {
             let rest = self.rest();
-            let stop = rest.iter().position(|b| *b == b']' || *b == 0)?;
+            let stop = scan::position(rest, 1, [b']'])?;
             match rest.get(stop..)? {
                 [b']', b']', b'>', ..] => {
                     let text = self.text.get(from..self.at + stop);

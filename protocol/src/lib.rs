@@ -100,6 +100,7 @@ pub mod open_data;
 pub mod push;
 pub mod query;
 pub mod reply;
+mod scan;
 pub mod signature;
 pub mod verification;
 mod write;

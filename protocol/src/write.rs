@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::json;
 use crate::push::Format;
+use crate::scan;
 
 /// An object that is being written; [`finish`](Self::finish) closes it.
 pub(crate) struct Writer {
@@ -157,9 +158,8 @@ impl Writer {
 /// `text` without the characters that XML 1.0 forbids.
 pub(crate) fn allowed(text: &str) -> Cow<'_, str> {
     // U+FFFE and U+FFFF, the only ones beyond ASCII, start with this byte; so does much of Chinese punctuation.
-    let suspect =
-        |byte: u8| byte == 0xef || (byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r'));
-    if !text.bytes().any(suspect) || text.chars().all(is_allowed) {
+    let suspect = scan::position(text.as_bytes(), b' ', [0xef]);
+    if suspect.is_none() || text.chars().all(is_allowed) {
         Cow::Borrowed(text)
     } else {
         Cow::Owned(text.chars().filter(|char| is_allowed(*char)).collect())

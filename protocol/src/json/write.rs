@@ -1,5 +1,7 @@
 //! Writes JSON, compact, into one buffer.
 
+use crate::scan;
+
 /// A JSON text that is being written: one value, whose parts are written in order.
 ///
 /// What is written in an object has a [`name`](Self::name) or a [`member`](Self::member) before it. Commas come by themselves; that objects and lists are
@@ -165,25 +167,10 @@ pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
 
 /// What is before the first byte that has to be escaped, that byte, and what is behind it.
 fn split_at_special(bytes: &[u8]) -> Option<(&[u8], u8, &[u8])> {
-    // Eight at a time, since next to no text has any.
-    let (words, _) = bytes.as_chunks::<8>();
-    let plain = words.iter().take_while(|word| !has_special(**word)).count() * 8;
-    let special = |byte: &u8| matches!(byte, ..b' ' | b'"' | b'\\');
-    let at = plain + bytes.get(plain..)?.iter().position(special)?;
+    let at = scan::position(bytes, b' ', *b"\"\\")?;
     let (before, from) = bytes.split_at_checked(at)?;
     let (special, after) = from.split_first()?;
     Some((before, *special, after))
-}
-
-/// Whether one of eight bytes has to be escaped.
-fn has_special(bytes: [u8; 8]) -> bool {
-    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    let word = u64::from_ne_bytes(bytes);
-    // The high bit of a byte that is less than another one gets set by subtracting it, unless it was set before.
-    let less = |word: u64, than: u8| word.wrapping_sub(ONES * u64::from(than)) & !word;
-    let equal = |to: u8| less(word ^ (ONES * u64::from(to)), 1);
-    (less(word, b' ') | equal(b'"') | equal(b'\\')) & HIGH != 0
 }
 
 fn escape(byte: u8, out: &mut Vec<u8>) {
