@@ -1,7 +1,7 @@
 //! One HTTP request and its answer.
 
 use proxy_wasm::types::Action;
-use weir_door::{Head, Passing, Step};
+use weir_door::{Head, HeldAnswer, Passing, Step};
 use weir_engine::{Response, StreamId};
 use weir_hostcalls as host;
 
@@ -41,37 +41,35 @@ impl weir_adapter::Stream<DoorFilter> for Stream {
     }
 
     fn headers(&mut self, worker: &Worker, ends: bool) -> Action {
-        let text = |name| {
-            let value = host::request_header(name).map_err(|_| ())?;
-            value
-                .map(|value| String::from_utf8(value).map_err(|_| ()))
-                .transpose()
+        let Ok(headers) = host::RequestHeaders::read() else {
+            return self.refuse(400);
         };
-        let read = || -> Result<_, ()> {
+        let text = |name| headers.text(name);
+        let read = || {
             Ok((
                 text(":method")?,
                 text(":path")?,
                 text("authorization")?,
                 text("x-weir-account")?,
-                // What has no body needs neither: a hostcall costs as much as parsing the path.
-                if ends { None } else { text("content-type")? },
-                if ends { None } else { text("content-length")? },
+                text("content-type")?,
+                text("content-length")?,
             ))
         };
         // What cannot be read is nothing that may pass.
-        let Ok((method, target, authorization, account, content_type, length)) = read() else {
+        let Ok::<_, host::Unreadable>(read) = read() else {
             return self.refuse(400);
         };
+        let (method, target, authorization, account, content_type, length) = read;
         let certificate = (worker.config().asks_for_certificates())
             .then(|| host::property(&["connection", "uri_san_peer_certificate"]))
             .flatten()
             .and_then(|uri| String::from_utf8(uri).ok());
         let head = Head {
-            method: method.as_deref().unwrap_or_default(),
-            target: target.as_deref().unwrap_or_default(),
-            authorization: authorization.as_deref(),
-            account: account.as_deref(),
-            content_type: content_type.as_deref(),
+            method: method.unwrap_or_default(),
+            target: target.unwrap_or_default(),
+            authorization,
+            account,
+            content_type,
             content_length: length.and_then(|length| length.parse().ok()),
             certificate: certificate.as_deref(),
             ends,
@@ -119,21 +117,14 @@ impl weir_adapter::Stream<DoorFilter> for Stream {
         if !matches!(self.state, State::Forwarded | State::Held) {
             return Action::Continue;
         }
-        let status = host::response_header(":status");
-        let status = status.and_then(|status| String::from_utf8(status).ok()?.parse().ok());
-        let stream = self.id;
-        let looks = worker.ask(stream, |filter, env| {
-            filter
-                .0
-                .on_answer_begins(stream, status.unwrap_or(0), ends, env)
-        });
-        if looks == Some(true) {
+        if !ends {
             self.state = State::Forwarded;
-            Action::Pause
-        } else {
-            self.state = State::Over;
-            Action::Continue
+            return Action::Pause;
         }
+        self.state = State::Over;
+        let stream = self.id;
+        worker.ask(stream, |filter, env| filter.0.on_empty_answer(stream, env));
+        Action::Continue
     }
 
     fn answer_body(&mut self, worker: &Worker, size: usize, ends: bool) -> Action {
@@ -142,9 +133,7 @@ impl weir_adapter::Stream<DoorFilter> for Stream {
         }
         let stream = self.id;
         let passing = worker.ask(stream, |filter, env| {
-            filter
-                .0
-                .on_answer(stream, size, ends, host::response_body, env)
+            filter.0.on_answer(stream, size, ends, HeldByHost, env)
         });
         match passing {
             Some(Passing::More) => Action::Pause,
@@ -170,6 +159,21 @@ impl weir_adapter::Stream<DoorFilter> for Stream {
         if !matches!(self.state, State::New | State::Over) || self.waits {
             worker.ask(stream, |filter, env| filter.0.on_gone(stream, env));
         }
+    }
+}
+
+/// The answer whose stream is effective now.
+struct HeldByHost;
+
+impl HeldAnswer for HeldByHost {
+    fn status(&self) -> u16 {
+        let status =
+            host::response_header(":status").and_then(|status| String::from_utf8(status).ok());
+        status.and_then(|status| status.parse().ok()).unwrap_or(0)
+    }
+
+    fn body(&self, size: usize) -> Vec<u8> {
+        host::response_body(size)
     }
 }
 

@@ -106,6 +106,11 @@ impl Exchange {
         self.method == "GET"
     }
 
+    /// Whether it sets the counts of calls back.
+    pub(crate) fn is_clear_quota(&self) -> bool {
+        self.admitted.path == "/cgi-bin/clear_quota"
+    }
+
     /// The target at WeChat.
     pub(crate) fn target(&self, secret: &str) -> String {
         let Admitted { path, query, .. } = &self.admitted;

@@ -61,5 +61,5 @@ mod verdict;
 pub use admit::Head;
 pub use door::Door;
 pub use effect::{Call, Effect, Step};
-pub use passing::Passing;
+pub use passing::{HeldAnswer, Passing};
 pub use verdict::{RESULT_HEADER, Verdict};

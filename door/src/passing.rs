@@ -33,35 +33,34 @@ pub enum Passing {
     Hold,
 }
 
+/// An answer of WeChat's, of which the host holds headers and body back.
+pub trait HeldAnswer {
+    /// Its status; 0 if it cannot be read.
+    fn status(&self) -> u16;
+    /// The first `size` bytes of its body; none if they cannot be read.
+    fn body(&self, size: usize) -> Vec<u8>;
+}
+
 impl Door {
-    /// WeChat's answer begins. `false`: all of it passes.
-    pub fn on_answer_begins(
-        &mut self,
-        stream: StreamId,
-        status: u16,
-        ends: bool,
-        env: &mut Env<'_>,
-    ) -> bool {
-        let Some(exchange) = self.exchanges.get(&stream) else {
-            return false;
-        };
-        if exchange.stage != Stage::Forwarded {
-            return false;
-        }
-        if status != 200 || ends {
+    /// WeChat's answer has no body.
+    pub fn on_empty_answer(&mut self, stream: StreamId, env: &mut Env<'_>) {
+        if self.is_forwarded(stream) {
             self.over(stream, Sent::Unknown, &[], env);
-            return false;
         }
-        true
     }
 
-    /// So much of the answer is there; `read` gives it.
+    fn is_forwarded(&self, stream: StreamId) -> bool {
+        let exchange = self.exchanges.get(&stream);
+        exchange.is_some_and(|exchange| exchange.stage == Stage::Forwarded)
+    }
+
+    /// So much of the answer's body is there.
     pub fn on_answer(
         &mut self,
         stream: StreamId,
         size: usize,
         ends: bool,
-        read: impl FnOnce(usize) -> Vec<u8>,
+        held: impl HeldAnswer,
         env: &mut Env<'_>,
     ) -> Passing {
         let Some(exchange) = self.exchanges.get(&stream) else {
@@ -84,8 +83,15 @@ impl Door {
             return Passing::More;
         }
         let is_send = exchange.send.is_some();
-        let answer = read(size);
-        if self.judge(stream, &answer, env) {
+        // That all is well with what nobody keeps is what mostly is, and then nothing hangs on the status.
+        let kept = reads_all || exchange.is_clear_quota();
+        let answer = held.body(size);
+        let said = api::check(&answer);
+        if (kept || said.is_err()) && held.status() != 200 {
+            self.over(stream, Sent::Unknown, &[], env);
+            return Passing::On;
+        }
+        if self.judge_by(stream, &answer, said, env) {
             Passing::Hold
         } else if is_send {
             Passing::Sent(Verdict::of(&answer))
@@ -96,6 +102,16 @@ impl Door {
 
     /// What an answer means. `true`: it is asked again; otherwise it is over.
     pub(crate) fn judge(&mut self, stream: StreamId, answer: &[u8], env: &mut Env<'_>) -> bool {
+        self.judge_by(stream, answer, api::check(answer), env)
+    }
+
+    fn judge_by(
+        &mut self,
+        stream: StreamId,
+        answer: &[u8],
+        said: Result<(), AnswerError>,
+        env: &mut Env<'_>,
+    ) -> bool {
         let config = self.config.clone();
         let Some(exchange) = self.exchanges.get_mut(&stream) else {
             return false;
@@ -104,7 +120,7 @@ impl Door {
         let Some(account) = config.account(id) else {
             return false;
         };
-        let error = match api::check(answer) {
+        let error = match said {
             Ok(()) => {
                 self.over(stream, Sent::Answered(0), answer, env);
                 return false;
@@ -170,8 +186,7 @@ impl Door {
             let good = (sent == Sent::Answered(0)).then_some(answer);
             cache::put(env.shared, &account.appid, thing, good, env.now.mono_ms);
         }
-        let cleared = matches!(exchange.admitted.path.as_str(), "/cgi-bin/clear_quota");
-        if cleared && sent == Sent::Answered(0) {
+        if exchange.is_clear_quota() && sent == Sent::Answered(0) {
             quota::clear(env.shared, &account.appid);
         }
         if let Some(send) = &exchange.send

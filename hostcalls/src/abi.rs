@@ -31,6 +31,11 @@ unsafe extern "C" {
         data: *mut *mut u8,
         size: *mut usize,
     ) -> Status;
+    pub(crate) fn proxy_get_header_map_pairs(
+        map: u32,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> Status;
     pub(crate) fn proxy_send_local_response(
         status: u32,
         details: *const u8,

@@ -9,6 +9,7 @@
 //! | `abi` | the host's functions as the ABI has them, and what goes over the boundary |
 //! | `system` | log, clocks, chance, environment, configuration, contexts |
 //! | `http` | a stream: its request, its response, and what else is known of it |
+//! | `headers` | all headers of a request at once |
 //! | `calls` | calls of the root, and their answers |
 //! | `shared` | shared data, and the queues that wake a root |
 //! | `metrics` | metrics |
@@ -24,6 +25,7 @@
 
 mod abi;
 mod calls;
+mod headers;
 mod http;
 mod metrics;
 mod shared;
@@ -31,6 +33,7 @@ mod system;
 
 pub use abi::Unreadable;
 pub use calls::{call, call_body, call_header};
+pub use headers::RequestHeaders;
 pub use http::{
     Half, add_response_header, go_on, property, remove_request_header, remove_response_header,
     replace_response_body, request_body, request_header, respond, respond_with, response_body,

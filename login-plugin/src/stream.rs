@@ -39,17 +39,17 @@ impl weir_adapter::Stream<LoginFilter> for Stream {
     }
 
     fn headers(&mut self, worker: &Worker, ends: bool) -> Action {
-        // First of all: nobody says of itself who it is. One that is not there is no fault.
-        for name in IDENTITY_HEADERS {
-            let _ = host::remove_request_header(name);
-        }
-        let text = |name| {
-            let value = host::request_header(name).map_err(|_| ())?;
-            value
-                .map(|value| String::from_utf8(value).map_err(|_| ()))
-                .transpose()
+        let Ok(headers) = host::RequestHeaders::read() else {
+            return self.refuse(400);
         };
-        let read = || -> Result<_, ()> {
+        // First of all: nobody says of itself who it is.
+        for name in IDENTITY_HEADERS {
+            if headers.get(name).is_some() && !host::remove_request_header(name) {
+                return self.refuse(400);
+            }
+        }
+        let text = |name| headers.text(name);
+        let read = || {
             Ok((
                 text(":method")?,
                 text(":path")?,
@@ -59,15 +59,16 @@ impl weir_adapter::Stream<LoginFilter> for Stream {
             ))
         };
         // What cannot be read is nothing that may pass.
-        let Ok((method, target, authorization, cookie, accept)) = read() else {
+        let Ok::<_, host::Unreadable>(read) = read() else {
             return self.refuse(400);
         };
+        let (method, target, authorization, cookie, accept) = read;
         let head = Head {
-            method: method.as_deref().unwrap_or_default(),
-            target: target.as_deref().unwrap_or_default(),
-            authorization: authorization.as_deref(),
-            cookie: cookie.as_deref(),
-            accept: accept.as_deref(),
+            method: method.unwrap_or_default(),
+            target: target.unwrap_or_default(),
+            authorization,
+            cookie,
+            accept,
             ends,
         };
         let stream = self.id;

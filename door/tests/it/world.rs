@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 use weir_door::config::{Account, Client, Config, Credits, HandOut, Limits, Linter};
-use weir_door::{Call, Door, Effect, Head, Passing, Step, Verdict};
+use weir_door::{Call, Door, Effect, Head, HeldAnswer, Passing, Step, Verdict};
 use weir_engine::config::{AccountId, Peer, Secret};
 use weir_engine::shared::{Cas, SetError, SharedData};
 use weir_engine::time::Now;
@@ -180,6 +180,20 @@ pub(crate) struct World {
     target: &'static str,
     /// How often the store was asked for a credit.
     pub(crate) asked: u64,
+}
+
+/// Status and body of an answer that is held back.
+#[derive(Clone, Copy)]
+struct Held<'a>(u16, &'a [u8]);
+
+impl HeldAnswer for Held<'_> {
+    fn status(&self) -> u16 {
+        self.0
+    }
+
+    fn body(&self, size: usize) -> Vec<u8> {
+        self.1[..size].to_vec()
+    }
 }
 
 impl World {
@@ -451,24 +465,24 @@ impl World {
         let worker = caller % 2;
         if !comes {
             // Envoy answers for it.
-            let looks = self.with(worker, |door, env| {
-                door.on_answer_begins(stream, 503, false, env)
-            });
-            assert!(!looks);
-            return self.hears(caller, 503, b"upstream reset");
+            let body = b"upstream reset";
+            let passing = self.passes(worker, stream, Held(503, body));
+            assert_eq!(passing, Passing::On);
+            return self.hears(caller, 503, body);
         }
-        assert!(self.with(worker, |door, env| {
-            door.on_answer_begins(stream, 200, false, env)
-        }));
-        let passing = self.with(worker, |door, env| {
-            door.on_answer(stream, body.len(), true, |_| body.to_vec(), env)
-        });
+        let passing = self.passes(worker, stream, Held(200, body));
         match passing {
             Passing::On => panic!("it was a message"),
             Passing::Sent(_) => self.hears(caller, 200, body),
             Passing::Hold => self.callers[caller].held = Some(body.to_vec()),
             Passing::More => panic!("there is no more"),
         }
+    }
+
+    fn passes(&mut self, worker: usize, stream: StreamId, held: Held<'_>) -> Passing {
+        self.with(worker, |door, env| {
+            door.on_answer(stream, held.1.len(), true, held, env)
+        })
     }
 
     fn call_reaches(&mut self, worker: usize, call: Call, path: &str, body: &[u8]) {

@@ -43,6 +43,7 @@ pub(super) const DOOR: Surface = Surface {
     ],
     imports: &[
         "proxy_continue_stream",
+        "proxy_get_header_map_pairs",
         "proxy_get_property",
         "proxy_remove_header_map_value",
         "proxy_replace_header_map_value",
@@ -61,6 +62,7 @@ pub(super) const LOGIN: Surface = Surface {
     )],
     imports: &[
         "proxy_add_header_map_value",
+        "proxy_get_header_map_pairs",
         "proxy_remove_header_map_value",
         "proxy_replace_header_map_value",
     ],
