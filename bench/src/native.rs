@@ -32,11 +32,12 @@ use weir_engine::rules::Decision;
 use weir_engine::time::rfc3339;
 use weir_protocol::cipher;
 use weir_protocol::envelope::Envelope;
+use weir_protocol::json::Json;
 use weir_protocol::push::Push;
 use weir_protocol::query::CallbackQuery;
 use weir_protocol::reply::Reply;
 use weir_protocol::signature;
-use weir_store_api::{CONTENT_TYPE_BATCH, CloudEvent, PushData, TYPE_EVENT, TYPE_MESSAGE};
+use weir_store_api::{CONTENT_TYPE_BATCH, TYPE_EVENT, TYPE_MESSAGE};
 
 /// Between two tries to deliver a batch.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -258,35 +259,27 @@ fn event_of(account: &Account, push: &Push<'_>, identity: &[u8], received: Durat
         Some(event) => (TYPE_EVENT, event),
         None => (TYPE_MESSAGE, push.msg_type()),
     };
-    let digest = Sha1::digest(identity);
-    let mut id = String::with_capacity(40);
-    for byte in digest {
-        for nibble in [byte >> 4, byte & 15] {
-            id.extend(char::from_digit(nibble.into(), 16));
-        }
-    }
-    let event = CloudEvent {
-        specversion: "1.0".into(),
-        id: id.into(),
-        source: format!("/accounts/{}", account.name).into(),
-        kind: format!("{prefix}{}", kind.to_ascii_lowercase()).into(),
-        time: Some(rfc3339(push.create_time()).into()),
-        subject: Some(push.from_user_name().into()),
-        datacontenttype: Some("application/json".into()),
-        weirask: None,
-        weirclaim: None,
-        weirleasems: None,
-        data: PushData {
-            account: account.name.as_str().into(),
-            appid: account.appid.as_str().into(),
-            received_at_ms: u64::try_from(received.as_millis()).unwrap_or(u64::MAX),
-            push: push.fields(),
-        },
-    };
-    let mut out = Vec::with_capacity(1024);
-    // Its keys are strings and a Vec takes every byte: writing cannot fail.
-    let _ = serde_json::to_writer(&mut out, &event);
-    out
+    let id = signature::hex(&Sha1::digest(identity).into());
+    let mut json = Json::with_capacity(1024);
+    json.begin_object();
+    json.member("specversion").text("1.0");
+    json.member("id")
+        .text(std::str::from_utf8(&id).unwrap_or_default());
+    json.member("source")
+        .text(&format!("/accounts/{}", account.name));
+    json.member("type")
+        .text(&format!("{prefix}{}", kind.to_ascii_lowercase()));
+    json.member("time").text(&rfc3339(push.create_time()));
+    json.member("subject").text(push.from_user_name());
+    json.member("datacontenttype").text("application/json");
+    json.member("data").begin_object();
+    json.member("account").text(&account.name);
+    json.member("appid").text(&account.appid);
+    json.member("received_at_ms")
+        .unsigned(u64::try_from(received.as_millis()).unwrap_or(u64::MAX));
+    push.typed().write(json.member("push"));
+    json.end_object().end_object();
+    json.finish()
 }
 
 /// How events are delivered.

@@ -66,7 +66,6 @@
 //! | [`signature::verify_encrypted`], 812 characters | 1 450 | [`Envelope::seal`](envelope::Envelope::seal), 560 bytes | 7 150 |
 //! | [`Push::parse`](push::Push::parse), text message, XML | 440 | [`Envelope::parse`](envelope::Envelope::parse), encrypted mode | 640 |
 //! | the same, JSON | 740 | the same, compatible mode | 940 |
-//! | writing a text message [typed](push::Push::typed) | 410 | writing its [fields](push::Push::fields) as they came | 285 |
 //! | [`write_identity`](push::Push::write_identity), message | 20 | [`Reply::encode`](reply::Reply::encode), text | 300 |
 //!
 //! # Bounds
