@@ -91,25 +91,21 @@ impl Door {
             self.over(stream, Sent::Unknown, &[], env);
             return Passing::On;
         }
-        if self.judge_by(stream, &answer, said, env) {
+        if self.judge(stream, &answer, &said, env) {
             Passing::Hold
         } else if is_send {
-            Passing::Sent(Verdict::of(&answer))
+            Passing::Sent(Verdict::by(&said))
         } else {
             Passing::On
         }
     }
 
-    /// What an answer means. `true`: it is asked again; otherwise it is over.
-    pub(crate) fn judge(&mut self, stream: StreamId, answer: &[u8], env: &mut Env<'_>) -> bool {
-        self.judge_by(stream, answer, api::check(answer), env)
-    }
-
-    fn judge_by(
+    /// What an answer means that says `said`. `true`: it is asked again; otherwise it is over.
+    pub(crate) fn judge(
         &mut self,
         stream: StreamId,
         answer: &[u8],
-        said: Result<(), AnswerError>,
+        said: &Result<(), AnswerError>,
         env: &mut Env<'_>,
     ) -> bool {
         let config = self.config.clone();

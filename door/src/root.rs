@@ -4,6 +4,7 @@ use weir_engine::config::AccountId;
 use weir_engine::token_call::{self, Need};
 use weir_engine::tokens::Fetched;
 use weir_engine::{CallOutcome, Env, HttpRequest, LogLevel, StreamId};
+use weir_protocol::api;
 
 use crate::admit::Kind;
 use crate::answers;
@@ -346,10 +347,11 @@ impl Door {
             CallOutcome::Answer {
                 status: 200, body, ..
             } => {
-                if self.judge(stream, body, env) {
+                let said = api::check(body);
+                if self.judge(stream, body, &said, env) {
                     return;
                 }
-                (200, body.to_vec())
+                (200, body.to_vec(), Verdict::by(&said))
             }
             // It has not left the house.
             CallOutcome::Refused if !gone => {
@@ -363,29 +365,23 @@ impl Door {
                 }
                 self.over(stream, Sent::Answered(answers::BUSY), &[], env);
                 let busy = answers::error(503, answers::BUSY, "WeChat cannot be reached");
-                (503, busy.body.into_owned())
+                (503, busy.body.into_owned(), Verdict::UNKNOWN)
             }
             // It may have been done: whoever asks again on seeing a token error would do it twice.
             _ => {
                 self.over(stream, Sent::Unknown, &[], env);
                 let text = "WeChat did not answer; the call may have been done";
-                (
-                    502,
-                    answers::error(502, answers::BUSY, text).body.into_owned(),
-                )
+                let unknown = answers::error(502, answers::BUSY, text);
+                (502, unknown.body.into_owned(), Verdict::UNKNOWN)
             }
         };
         if !gone {
-            let (status, body) = replace;
-            let verdict = is_send.then(|| match status {
-                200 => Verdict::of(&body),
-                _ => Verdict::UNKNOWN,
-            });
+            let (status, body, verdict) = replace;
             self.effects.push_back(Effect::Replace {
                 stream,
                 status,
                 body,
-                verdict,
+                verdict: is_send.then_some(verdict),
             });
         }
     }

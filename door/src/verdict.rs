@@ -31,7 +31,12 @@ impl Verdict {
     /// What WeChat's answer to a message says.
     #[must_use]
     pub fn of(answer: &[u8]) -> Self {
-        match api::check(answer) {
+        Self::by(&api::check(answer))
+    }
+
+    /// The same of an answer that has been read.
+    pub(crate) fn by(said: &Result<(), AnswerError>) -> Self {
+        match said {
             Ok(()) => Self {
                 result: "sent",
                 retryable: false,

@@ -77,7 +77,7 @@ pub(crate) struct Claim<'a> {
 }
 
 /// The attributes of an event. They are written in the order of [`CloudEvent`](weir_store_api::CloudEvent), and so is the
-/// payload in that of its type, by hand: the types are for those who read, and writing by their derives takes a push three times
+/// payload in that of its type, by hand: the types are for those who read, and writing by their derives takes a push twice
 /// as long.
 struct Event<'a> {
     account: &'a Account,

@@ -12,14 +12,22 @@ impl RequestHeaders {
     /// Reads them. Only while the request's headers are held.
     ///
     /// # Errors
-    /// When the host would not say. A map that may not be seen reads as an empty one, which a request's never is.
+    /// When the host would not say all of them: none may be hidden by another. A map that may not be seen reads as an empty
+    /// one, which a request's never is.
     pub fn read() -> Result<Self, Unreadable> {
         let map = MapType::HttpRequestHeaders as u32;
         // SAFETY: plain values.
         let read = bytes(|data, size| unsafe { proxy_get_header_map_pairs(map, data, size) });
-        let headers = Self(read.map_err(|_| Unreadable)?);
-        headers.get(":path").ok_or(Unreadable)?;
-        Ok(headers)
+        Self::of(read.map_err(|_| Unreadable)?)
+    }
+
+    fn of(map: Vec<u8>) -> Result<Self, Unreadable> {
+        let (count, _) = number(&map).ok_or(Unreadable)?;
+        let headers = Self(map);
+        let whole = pairs(&headers.0).count() == count;
+        (whole && headers.get(":path").is_some())
+            .then_some(headers)
+            .ok_or(Unreadable)
     }
 
     /// The first header of this name, which is in lower case.
@@ -74,16 +82,29 @@ mod tests {
     #[test]
     fn what_is_serialised_is_found() {
         let map = pairs(&[(":path", "/a"), ("x", ""), ("twice", "1"), ("twice", "2")]);
-        let headers = RequestHeaders(map.clone());
+        let headers = RequestHeaders(map);
         assert_eq!(headers.get(":path"), Some(&b"/a"[..]));
         assert_eq!(headers.get("x"), Some(&b""[..]));
         assert_eq!(headers.get("twice"), Some(&b"1"[..]));
         assert_eq!(headers.get("path"), None);
+    }
+
+    #[test]
+    fn what_is_cut_or_broken_is_not_read() {
+        let map = pairs(&[(":path", "/a"), ("x-weixin-openid", "oForged")]);
+        assert!(RequestHeaders::of(map.clone()).is_ok());
         for end in 0..map.len() {
-            let cut = RequestHeaders(map.get(..end).unwrap_or_default().to_vec());
-            assert!(cut.get("twice").is_none_or(|value| value == b"1"));
+            let cut = map.get(..end).unwrap_or_default().to_vec();
+            assert!(RequestHeaders::of(cut).is_err(), "{end}");
         }
-        assert!(RequestHeaders(vec![0xff; 64]).get("x").is_none());
+        let mut one_more = map;
+        if let Some(count) = one_more.first_mut() {
+            *count += 1;
+        }
+        assert!(RequestHeaders::of(one_more).is_err());
+        assert!(RequestHeaders::of(vec![0xff; 64]).is_err());
+        assert!(RequestHeaders::of(pairs(&[("x", "1")])).is_err());
+        assert!(RequestHeaders::of(vec![0; 4]).is_err());
     }
 
     #[test]

@@ -134,7 +134,8 @@ pub(crate) fn matches(given: &str, expected: &[u8; SIGNATURE_LEN]) -> bool {
     black_box(difference) == 0
 }
 
-fn hex_digit(nibble: u8) -> u8 {
+/// A digit of 0 to 15, in lower case.
+pub(crate) fn hex_digit(nibble: u8) -> u8 {
     if nibble < 10 {
         b'0' + nibble
     } else {

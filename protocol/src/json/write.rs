@@ -1,6 +1,7 @@
 //! Writes JSON, compact, into one buffer.
 
 use crate::scan;
+use crate::signature::hex_digit;
 
 /// A JSON text that is being written: one value, whose parts are written in order.
 ///
@@ -174,7 +175,6 @@ fn split_at_special(bytes: &[u8]) -> Option<(&[u8], u8, &[u8])> {
 }
 
 fn escape(byte: u8, out: &mut Vec<u8>) {
-    const DIGITS: [u8; 16] = *b"0123456789abcdef";
     let short = match byte {
         b'"' | b'\\' => byte,
         b'\n' => b'n',
@@ -184,9 +184,7 @@ fn escape(byte: u8, out: &mut Vec<u8>) {
         0xc => b'f',
         _ => {
             out.extend_from_slice(b"\\u00");
-            for nibble in [byte >> 4, byte & 15] {
-                out.extend(DIGITS.get(usize::from(nibble)));
-            }
+            out.extend_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 15)]);
             return;
         }
     };
