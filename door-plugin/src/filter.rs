@@ -152,19 +152,17 @@ pub(crate) fn do_step(step: &Step) -> bool {
             let said = verdict.header();
             let mut headers = vec![
                 ("x-content-type-options", "nosniff"),
-                (RESULT_HEADER, said.as_str()),
+                (RESULT_HEADER, &*said),
             ];
             headers.extend(response.content_type.map(|kind| ("content-type", kind)));
             host::respond_with(response.status, &headers, &response.body);
             false
         }
-        Step::Forward { path } => {
-            // What says who the caller is stays here, and an answer that is to be read comes as it is. The account's name
-            // is no secret: that it may not be there is no fault.
-            let hidden = host::remove_request_header("authorization")
+        Step::Forward { path, hide } => {
+            // What says who the caller is stays here, and an answer that is to be read comes as it is.
+            let hidden = hide.iter().all(|name| host::remove_request_header(name))
                 && host::set_request_header("accept-encoding", "identity")
                 && host::set_request_header(":path", path);
-            let _ = host::remove_request_header("x-weir-account");
             if !hidden {
                 host::respond(&weir_engine::Response::empty(503));
             }

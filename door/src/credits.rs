@@ -96,6 +96,7 @@ fn subject<'a>(credits: &Credits, send: &'a Send) -> Option<(&'a str, &'a str)> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::Node;
     use serde_json::{Value, json};
 
     fn credits() -> Credits {
@@ -108,7 +109,9 @@ mod tests {
 
     fn send(api: &str, request: Value) -> Send {
         let path = format!("/cgi-bin/message/{api}");
-        Send::of(&path, Some(request), b"{}").unwrap()
+        let request = request.to_string();
+        let request = Node::read(request.as_bytes());
+        Send::of(&path, request.as_ref(), b"{}").unwrap()
     }
 
     fn subscribe() -> Send {

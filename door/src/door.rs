@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use serde::Deserialize;
-use serde_json::Value;
 use weir_engine::config::AccountId;
 use weir_engine::owners::OwnerId;
 use weir_engine::records::Records;
@@ -19,6 +18,7 @@ use crate::effect::{Call, Effect, Step};
 use crate::exchange::{Exchange, Stage};
 use crate::lint::lint;
 use crate::metric::Metric;
+use crate::node::Node;
 use crate::quota;
 use crate::sends::{self, Send, Sent};
 use crate::stand_in;
@@ -144,13 +144,11 @@ impl Door {
             Some(body) => {
                 // Read once, for both.
                 let lints = self.config.linter != Linter::Off && exchange.is_json();
-                let request = (lints || is_send)
-                    .then(|| serde_json::from_slice(body).ok())
-                    .flatten();
+                let request = (lints || is_send).then(|| Node::read(body)).flatten();
                 if lints && let Some(refusal) = self.lint(&exchange, request.as_ref(), body) {
                     return Step::refuse(&exchange.admitted.path, refusal);
                 }
-                exchange.send = Send::of(&exchange.admitted.path, request, body);
+                exchange.send = Send::of(&exchange.admitted.path, request.as_ref(), body);
             }
             None if is_send => {
                 let response = answers::error(413, answers::TOO_LONG, "the message is too large");
@@ -238,7 +236,7 @@ impl Door {
     fn lint(
         &mut self,
         exchange: &Exchange,
-        request: Option<&Value>,
+        request: Option<&Node<'_>>,
         body: &[u8],
     ) -> Option<Response> {
         let account = exchange.admitted.account;
@@ -333,15 +331,14 @@ impl Door {
                 None => return self.wait_for_token(stream, exchange, env.now),
             }
         }
-        let path = exchange.target(account.app_secret.expose());
-        exchange.stage = Stage::Forwarded;
+        let step = exchange.forward(account.app_secret.expose());
         self.exchanges.insert(stream, exchange);
         let outcome = "forwarded";
         self.count(Metric::Call {
             account: id,
             outcome,
         });
-        Step::Forward { path }
+        step
     }
 
     /// The access token and what is left of its life. It is fetched when it is missing or near its end.

@@ -23,6 +23,8 @@ pub enum Step {
     Forward {
         /// `:path`; it has an access token in it: never log it.
         path: String,
+        /// The headers that say something of the caller, of those that it has.
+        hide: &'static [&'static str],
     },
     /// It is held: for its body, where [`Door::wants`](crate::Door::wants) it, or until an [`Effect`] says more.
     Hold,

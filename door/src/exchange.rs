@@ -1,9 +1,15 @@
 //! A request on its way: what the door remembers of it until WeChat has answered.
 
+use weir_protocol::api::{self, AnswerError, SendAnswer};
+
 use crate::admit::{Admitted, Head, Kind, Put};
 use crate::cache::Thing;
+use crate::effect::Step;
 use crate::sends::{self, Send};
 
+/// Headers of requests.
+pub(crate) const AUTHORIZATION: &str = "authorization";
+pub(crate) const ACCOUNT: &str = "x-weir-account";
 /// How often a call is made again because of its token, and because WeChat was busy.
 pub(crate) const MAX_TOKEN_REPLAYS: u8 = 4;
 pub(crate) const MAX_BUSY_REPLAYS: u8 = 2;
@@ -50,6 +56,8 @@ pub(crate) struct Exchange {
     pub(crate) busy_replays: u8,
     pub(crate) thing: Option<Thing>,
     pub(crate) send: Option<Send>,
+    /// What is not for WeChat's eyes, of the headers that it has.
+    hide: &'static [&'static str],
     /// The caller has gone; what comes of the call still counts.
     pub(crate) gone: bool,
 }
@@ -75,6 +83,12 @@ impl Exchange {
             busy_replays: 0,
             thing,
             send: None,
+            hide: match (head.authorization, head.account) {
+                (None, None) => &[],
+                (None, Some(_)) => &[ACCOUNT],
+                (Some(_), None) => &[AUTHORIZATION],
+                (Some(_), Some(_)) => &[AUTHORIZATION, ACCOUNT],
+            },
             gone: false,
             admitted,
         }
@@ -109,6 +123,29 @@ impl Exchange {
     /// Whether it sets the counts of calls back.
     pub(crate) fn is_clear_quota(&self) -> bool {
         self.admitted.path == "/cgi-bin/clear_quota"
+    }
+
+    /// Reads WeChat's answer, and remembers what it calls a message. Also whether it says of itself that all is well.
+    pub(crate) fn read(&mut self, answer: &[u8]) -> (Result<(), AnswerError>, bool) {
+        let Some(send) = &mut self.send else {
+            return (api::check(answer), false);
+        };
+        match SendAnswer::parse(answer) {
+            Ok(answer) => {
+                send.learn(answer.msgid);
+                (Ok(()), answer.says_so)
+            }
+            Err(error) => (Err(error), false),
+        }
+    }
+
+    /// It goes to WeChat.
+    pub(crate) fn forward(&mut self, secret: &str) -> Step {
+        self.stage = Stage::Forwarded;
+        Step::Forward {
+            path: self.target(secret),
+            hide: self.hide,
+        }
     }
 
     /// The target at WeChat.

@@ -26,6 +26,7 @@
 //! | `exchange` | what is remembered of a request |
 //! | `cache`, `quota` | what the workers share, beside the access tokens |
 //! | `lint`     | mistakes found before WeChat finds them |
+//! | `node`     | a request's body, as the linter and the record read it |
 //! | `credits` | what the store knows of a user's accepts, before a message is sent |
 //! | `sends` | what was sent, for the store |
 //! | `verdict` | what became of a message, in a word |
@@ -50,6 +51,7 @@ mod effect;
 mod exchange;
 mod lint;
 pub mod metric;
+mod node;
 mod passing;
 mod quota;
 mod root;

@@ -2,7 +2,9 @@
 //!
 //! Source: wechat-protocol, the pages of each call.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+use crate::node::{Node, Object};
 
 /// Something wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +47,7 @@ const LANGUAGES: &[&str] = &["zh_CN", "zh_TW", "zh_HK", "en_US", "en"];
 const MAX_TEXT_BYTES: usize = 2_048;
 
 /// Looks at the body of a call; `request` is what it says, if it is JSON.
-pub(crate) fn lint(path: &str, request: Option<&Value>, body: &[u8]) -> Vec<Finding> {
+pub(crate) fn lint(path: &str, request: Option<&Node<'_>>, body: &[u8]) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut say = |rule, errcode, text: &str| {
         found.push(Finding {
@@ -54,13 +56,13 @@ pub(crate) fn lint(path: &str, request: Option<&Value>, body: &[u8]) -> Vec<Find
             text: text.to_owned(),
         });
     };
-    let Some(Value::Object(request)) = request else {
+    let Some(Node::Object(request)) = request else {
         if path.starts_with("/cgi-bin/message/") {
             say("not_json", 47001, "the body is no JSON object");
         }
         return found;
     };
-    if request.contains_key("access_token") {
+    if request.get("access_token").is_some() {
         say(
             "token_in_body",
             47001,
@@ -75,7 +77,7 @@ pub(crate) fn lint(path: &str, request: Option<&Value>, body: &[u8]) -> Vec<Find
         );
     }
     if let Some((_, field, most)) = LISTS.iter().find(|(of, ..)| *of == path)
-        && let Some(Value::Array(list)) = request.get(*field)
+        && let Some(Node::List(list)) = request.get(field)
         && list.len() > *most
     {
         say(
@@ -84,13 +86,13 @@ pub(crate) fn lint(path: &str, request: Option<&Value>, body: &[u8]) -> Vec<Find
             &format!("{field} has {} items, {most} are allowed", list.len()),
         );
     }
-    let wrong_language = |of: &Map<String, Value>| {
+    let wrong_language = |of: &Object<'_>| {
         of.get("lang")
-            .and_then(Value::as_str)
+            .and_then(Node::as_str)
             .is_some_and(|lang| !LANGUAGES.contains(&lang))
     };
-    let listed = request.get("user_list").and_then(Value::as_array);
-    let inner = listed.into_iter().flatten().filter_map(Value::as_object);
+    let listed = request.get("user_list").and_then(Node::as_list);
+    let inner = listed.into_iter().flatten().filter_map(Node::as_object);
     if wrong_language(request) || inner.into_iter().any(wrong_language) {
         say("lang", 40035, "lang is written with an underscore: zh_CN");
     }
@@ -101,8 +103,9 @@ pub(crate) fn lint(path: &str, request: Option<&Value>, body: &[u8]) -> Vec<Find
             lint_data(request, path.contains("/subscribe/"), &mut say);
         }
         "/cgi-bin/message/custom/send" => {
-            let text = request.get("text").and_then(|text| text.get("content"));
-            let text = text.and_then(Value::as_str).unwrap_or_default();
+            let text = request.get("text").and_then(Node::as_object);
+            let text = text.and_then(|text| text.get("content"));
+            let text = text.and_then(Node::as_str).unwrap_or_default();
             if text.len() > MAX_TEXT_BYTES {
                 let text = format!(
                     "the text has {} bytes, {MAX_TEXT_BYTES} are allowed",
@@ -117,25 +120,25 @@ pub(crate) fn lint(path: &str, request: Option<&Value>, body: &[u8]) -> Vec<Find
 }
 
 fn lint_data(
-    request: &Map<String, Value>,
+    request: &Object<'_>,
     is_subscribe: bool,
     say: &mut impl FnMut(&'static str, i64, &str),
 ) {
-    let Some(Value::Object(data)) = request.get("data") else {
+    let Some(Node::Object(data)) = request.get("data") else {
         return say("no_data", 47003, "data is to be an object of fields");
     };
-    if data.contains_key("miniprogram") {
+    if data.get("miniprogram").is_some() {
         say(
             "miniprogram_in_data",
             47003,
             "miniprogram belongs beside data, not into it",
         );
     }
-    for (key, field) in data.iter().filter(|(key, _)| *key != "miniprogram") {
-        let value = field.get("value");
+    for (key, field) in data.members().filter(|(key, _)| *key != "miniprogram") {
+        let value = field.as_object().and_then(|field| field.get("value"));
         let value = match value {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Number(number)) => number.to_string(),
+            Some(Node::Text(text)) => Cow::Borrowed(&**text),
+            Some(Node::Number(number)) => Cow::Owned(number.to_string()),
             _ => {
                 say(
                     "no_value",
@@ -187,9 +190,10 @@ fn has_escapes(body: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::lint;
+    use crate::node::Node;
 
     fn rules(path: &str, body: &str) -> Vec<&'static str> {
-        let request = serde_json::from_str(body).ok();
+        let request = Node::read(body.as_bytes());
         lint(path, request.as_ref(), body.as_bytes())
             .iter()
             .map(|one| one.rule)

@@ -1,7 +1,7 @@
 //! The door's decisions about WeChat's answers, while they pass.
 
 use weir_engine::{Env, StreamId, tokens};
-use weir_protocol::api::{self, AnswerError, Class};
+use weir_protocol::api::{AnswerError, Class};
 
 use crate::admit::Put;
 use crate::cache::{self};
@@ -63,7 +63,7 @@ impl Door {
         held: impl HeldAnswer,
         env: &mut Env<'_>,
     ) -> Passing {
-        let Some(exchange) = self.exchanges.get(&stream) else {
+        let Some(exchange) = self.exchanges.get_mut(&stream) else {
             return Passing::On;
         };
         if exchange.stage != Stage::Forwarded {
@@ -83,11 +83,12 @@ impl Door {
             return Passing::More;
         }
         let is_send = exchange.send.is_some();
-        // That all is well with what nobody keeps is what mostly is, and then nothing hangs on the status.
-        let kept = reads_all || exchange.is_clear_quota();
         let answer = held.body(size);
-        let said = api::check(&answer);
-        if (kept || said.is_err()) && held.status() != 200 {
+        let (said, says_so) = exchange.read(&answer);
+        // All is well with a message, or with what nobody keeps: that is what mostly is, and then nothing hangs on the status.
+        let kept = exchange.thing.is_some() || exchange.is_clear_quota();
+        let sure = said.is_ok() && !kept && (says_so || !is_send);
+        if !sure && held.status() != 200 {
             self.over(stream, Sent::Unknown, &[], env);
             return Passing::On;
         }
@@ -191,7 +192,7 @@ impl Door {
             let mut id = [0; 16];
             env.random.fill(&mut id);
             let id = u128::from_le_bytes(id);
-            let event = send.event(account, client, id, sent, answer, env.now);
+            let event = send.event(account, client, id, sent, env.now);
             if !self.records.push(event, config.limits.outbox_max_events) {
                 let reason = "overflow";
                 self.effects

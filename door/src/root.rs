@@ -4,7 +4,6 @@ use weir_engine::config::AccountId;
 use weir_engine::token_call::{self, Need};
 use weir_engine::tokens::Fetched;
 use weir_engine::{CallOutcome, Env, HttpRequest, LogLevel, StreamId};
-use weir_protocol::api;
 
 use crate::admit::Kind;
 use crate::answers;
@@ -189,10 +188,9 @@ impl Door {
                         (Step::Respond(response), "login")
                     } else {
                         exchange.token = token;
-                        exchange.stage = Stage::Forwarded;
-                        let path = exchange.target(account.app_secret.expose());
+                        let step = exchange.forward(account.app_secret.expose());
                         self.exchanges.insert(stream, exchange);
-                        (Step::Forward { path }, "forwarded")
+                        (step, "forwarded")
                     };
                     self.count(Metric::Call {
                         account: id,
@@ -347,7 +345,7 @@ impl Door {
             CallOutcome::Answer {
                 status: 200, body, ..
             } => {
-                let said = api::check(body);
+                let (said, _) = exchange.read(body);
                 if self.judge(stream, body, &said, env) {
                     return;
                 }

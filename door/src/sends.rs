@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::Value;
 use sha1::{Digest as _, Sha1};
 use weir_engine::time::{Now, rfc3339};
-use weir_store_api::{CloudEvent, SendApi, SendOutcome, SendResult, TYPE_SEND_RESULT};
+use weir_protocol::json::Json;
+use weir_protocol::signature::hex;
+use weir_store_api::{SendApi, TYPE_SEND_RESULT};
 
 use crate::config::{Account, Client};
-use crate::stand_in::hex;
+use crate::node::Node;
 
 /// The calls that send a message to one user, and what they are called in events.
 const SENDS: &[(&str, SendApi)] = &[
@@ -29,7 +29,9 @@ pub(crate) struct Send {
     template_id: Option<String>,
     msgtype: Option<String>,
     client_msg_id: Option<String>,
-    digest: String,
+    /// SHA-1 of the request's body, in hex.
+    digest: [u8; 40],
+    msgid: Option<String>,
 }
 
 /// How it went.
@@ -48,12 +50,12 @@ pub(crate) fn is_send(path: &str) -> bool {
 
 impl Send {
     /// Reads the request of a send. One that is not understood is recorded without what it is about.
-    pub(crate) fn of(path: &str, request: Option<Value>, body: &[u8]) -> Option<Self> {
+    pub(crate) fn of(path: &str, request: Option<&Node<'_>>, body: &[u8]) -> Option<Self> {
         let (_, api) = SENDS.iter().find(|(send, _)| *send == path)?;
-        let mut request = request.unwrap_or_default();
-        let mut text = |name| match request.get_mut(name).map(Value::take) {
-            Some(Value::String(text)) if is_name(&text) => Some(text),
-            _ => None,
+        let request = request.and_then(Node::as_object);
+        let text = |name| {
+            let text = request?.get(name)?.as_str();
+            text.filter(|text| is_name(text)).map(str::to_owned)
         };
         Some(Self {
             api: *api,
@@ -61,8 +63,14 @@ impl Send {
             template_id: text("template_id"),
             msgtype: text("msgtype"),
             client_msg_id: text("client_msg_id"),
-            digest: hex(&Sha1::digest(body)),
+            digest: hex(&Sha1::digest(body).into()),
+            msgid: None,
         })
+    }
+
+    /// What WeChat calls the message.
+    pub(crate) fn learn(&mut self, msgid: Option<Cow<'_, str>>) {
+        self.msgid = msgid.filter(|msgid| is_name(msgid)).map(Cow::into_owned);
     }
 
     pub(crate) fn api(&self) -> SendApi {
@@ -78,62 +86,59 @@ impl Send {
         self.template_id.as_deref()
     }
 
-    /// The event for the store. `answer` is WeChat's body, `id` is random.
+    /// The event for the store. `id` is random. Its payload is [`SendResult`](weir_store_api::SendResult), written by hand as in
+    /// `weir_engine::event`.
     pub(crate) fn event(
         &self,
         account: &Account,
         client: &Client,
         id: u128,
         sent: Sent,
-        answer: &[u8],
         now: Now,
     ) -> Vec<u8> {
-        #[derive(Deserialize)]
-        struct Answer {
-            msgid: Option<Value>,
-        }
-        let msgid = serde_json::from_slice::<Answer>(answer)
-            .ok()
-            .and_then(|answer| answer.msgid)
-            .map(|msgid| match msgid {
-                Value::String(text) => text,
-                other => other.to_string(),
-            });
-        let msgid = msgid.filter(|msgid| is_name(msgid));
         let (errcode, outcome) = match sent {
-            Sent::Answered(0) => (Some(0), SendOutcome::Sent),
-            Sent::Answered(errcode) => (Some(errcode), SendOutcome::Refused),
-            Sent::Unknown => (None, SendOutcome::Unknown),
+            Sent::Answered(0) => (Some(0), "sent"),
+            Sent::Answered(errcode) => (Some(errcode), "refused"),
+            Sent::Unknown => (None, "unknown"),
         };
-        let data = SendResult {
-            account: account.name.as_str().into(),
-            appid: account.appid.as_str().into(),
-            client: client.name.as_str().into(),
-            api: self.api,
-            template_id: self.template_id.as_deref().map(Cow::Borrowed),
-            msgtype: self.msgtype.as_deref().map(Cow::Borrowed),
-            client_msg_id: self.client_msg_id.as_deref().map(Cow::Borrowed),
-            digest: self.digest.as_str().into(),
-            errcode,
-            msgid: msgid.map(Cow::Owned),
-            outcome,
-            sent_at_ms: now.unix_ms,
-        };
-        let event = CloudEvent {
-            specversion: "1.0".into(),
-            id: format!("{id:032x}").into(),
-            source: account.source.as_str().into(),
-            kind: TYPE_SEND_RESULT.into(),
-            time: Some(rfc3339(now.unix_s()).into()),
-            subject: self.to.as_deref().map(Cow::Borrowed),
-            datacontenttype: Some("application/json".into()),
-            weirask: None,
-            weirclaim: None,
-            weirleasems: None,
-            data,
-        };
-        // String keys only: writing cannot fail.
-        serde_json::to_vec(&event).unwrap_or_default()
+        let mut json = Json::with_capacity(768);
+        json.begin_object();
+        json.member("specversion").text("1.0");
+        json.member("id").text(&format!("{id:032x}"));
+        json.member("source").text(&account.source);
+        json.member("type").text(TYPE_SEND_RESULT);
+        json.member("time").text(&rfc3339(now.unix_s()));
+        optional(&mut json, "subject", self.to.as_deref());
+        json.member("datacontenttype").text("application/json");
+        json.member("data").begin_object();
+        json.member("account").text(&account.name);
+        json.member("appid").text(&account.appid);
+        json.member("client").text(&client.name);
+        json.member("api").text(match self.api {
+            SendApi::Template => "template",
+            SendApi::Subscribe => "subscribe",
+            SendApi::Bizsend => "bizsend",
+            SendApi::Custom => "custom",
+        });
+        optional(&mut json, "template_id", self.template_id.as_deref());
+        optional(&mut json, "msgtype", self.msgtype.as_deref());
+        optional(&mut json, "client_msg_id", self.client_msg_id.as_deref());
+        let digest = std::str::from_utf8(&self.digest).unwrap_or_default();
+        json.member("digest").text(digest);
+        if let Some(errcode) = errcode {
+            json.member("errcode").integer(errcode);
+        }
+        optional(&mut json, "msgid", self.msgid.as_deref());
+        json.member("outcome").text(outcome);
+        json.member("sent_at_ms").unsigned(now.unix_ms);
+        json.end_object().end_object();
+        json.finish()
+    }
+}
+
+fn optional(json: &mut Json, name: &'static str, text: Option<&str>) {
+    if let Some(text) = text {
+        json.member(name).text(text);
     }
 }
 
@@ -145,10 +150,11 @@ fn is_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
     use weir_engine::config::Secret;
+    use weir_store_api::{CloudEvent, SendResult};
 
-    fn told(request: Value, sent: Sent, answer: &str) -> Value {
+    fn told(request: &Value, sent: Sent, msgid: Option<&str>) -> Value {
         let account = Account {
             name: "demo".to_owned(),
             source: "/accounts/demo".to_owned(),
@@ -163,18 +169,19 @@ mod tests {
             allow: Vec::new(),
             deny: Vec::new(),
         };
-        let send = Send::of(
-            "/cgi-bin/message/subscribe/send",
-            Some(request),
-            b"the body",
-        );
+        let request = request.to_string();
+        let request = Node::read(request.as_bytes());
+        let path = "/cgi-bin/message/subscribe/send";
+        let mut send = Send::of(path, request.as_ref(), b"the body").unwrap();
+        send.learn(msgid.map(Cow::Borrowed));
         let now = Now {
             unix_ms: 1_714_113_002_345,
             mono_ms: 0,
         };
-        let event = send
-            .unwrap()
-            .event(&account, &client, 7, sent, answer.as_bytes(), now);
+        let event = send.event(&account, &client, 7, sent, now);
+        // What those who read it would write.
+        let read: CloudEvent<'_, SendResult<'_>> = serde_json::from_slice(&event).unwrap();
+        assert_eq!(serde_json::to_vec(&read).unwrap(), event);
         serde_json::from_slice(&event).unwrap()
     }
 
@@ -182,20 +189,16 @@ mod tests {
     fn a_send_is_told_with_its_names_and_without_its_content() {
         let request =
             json!({"touser": "oA", "template_id": "T", "data": {"thing1": {"value": "secret"}}});
-        let event = told(
-            request,
-            Sent::Answered(0),
-            r#"{"errcode":0,"msgid":9223372036854775807}"#,
-        );
+        let event = told(&request, Sent::Answered(0), Some("9223372036854775808"));
         assert_eq!(event["type"], "weir.send.result");
         assert_eq!(event["subject"], "oA");
         assert_eq!(
             event["data"],
             json!({"account": "demo", "appid": "wx-demo", "client": "shop", "api": "subscribe", "template_id": "T",
-                "digest": "39a7614817a541998a833f7ffda421da8fac940c", "errcode": 0, "msgid": "9223372036854775807",
+                "digest": "39a7614817a541998a833f7ffda421da8fac940c", "errcode": 0, "msgid": "9223372036854775808",
                 "outcome": "sent", "sent_at_ms": 1_714_113_002_345_u64})
         );
-        let event = told(json!({"touser": "oA"}), Sent::Unknown, "upstream reset");
+        let event = told(&json!({"touser": "oA"}), Sent::Unknown, None);
         assert_eq!(event["data"]["outcome"], "unknown");
         assert_eq!(event["data"].get("errcode"), None);
     }
@@ -210,11 +213,7 @@ mod tests {
             json!(7),
         ] {
             let request = json!({"touser": wrong, "template_id": wrong});
-            let event = told(
-                request,
-                Sent::Answered(40_003),
-                r#"{"errcode":40003,"msgid":""}"#,
-            );
+            let event = told(&request, Sent::Answered(40_003), Some(""));
             assert_eq!(event.get("subject"), None);
             assert_eq!(event["data"].get("template_id"), None);
             assert_eq!(event["data"].get("msgid"), None);

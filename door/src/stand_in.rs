@@ -6,6 +6,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
+use weir_protocol::signature::hex;
 
 use crate::config::{Account, Client};
 
@@ -36,7 +37,8 @@ pub(crate) enum Bad {
 /// A stand-in that is good until `ends_s`, Unix seconds.
 pub(crate) fn write(client: &Client, account: &Account, ends_s: u64) -> String {
     let said = format!("{PREFIX}{}.{}.{ends_s:x}", client.name, account.name);
-    let mac = hex(&mac(client, account, &said).finalize().into_bytes());
+    let mac = hex(&mac(client, account, &said).finalize().into_bytes().into());
+    let mac = std::str::from_utf8(&mac).unwrap_or_default();
     format!("{said}.{mac}")
 }
 
@@ -89,13 +91,6 @@ fn mac(client: &Client, account: &Account, said: &str) -> Hmac<Sha1> {
     mac.update(PURPOSE);
     mac.update(said.as_bytes());
     mac
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-    (bytes.iter())
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

@@ -1,5 +1,7 @@
 //! What became of a message, for programs that do not want to know WeChat's codes.
 
+use std::borrow::Cow;
+
 use weir_protocol::api::{self, AnswerError, Class};
 
 /// In answers to messages: what became of them.
@@ -23,9 +25,12 @@ impl Verdict {
 
     /// The value of the header [`RESULT_HEADER`]: `sent`, `recipient`, `minute_quota; retryable`.
     #[must_use]
-    pub fn header(self) -> String {
-        let retryable = if self.retryable { "; retryable" } else { "" };
-        format!("{}{retryable}", self.result)
+    pub fn header(self) -> Cow<'static, str> {
+        if self.retryable {
+            format!("{}; retryable", self.result).into()
+        } else {
+            self.result.into()
+        }
     }
 
     /// What WeChat's answer to a message says.

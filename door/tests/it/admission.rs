@@ -137,8 +137,9 @@ fn nobody_gets_a_token_who_has_not_shown_a_key_or_a_stand_in() {
         let stream = StreamId(10 + number);
         let step = door.on_request(stream, &head(&target, authorization), &mut env);
         match step {
-            Step::Forward { path } => {
+            Step::Forward { path, hide } => {
                 let_in += 1;
+                assert_eq!(hide.contains(&"authorization"), authorization.is_some());
                 let by_key = authorization == Some(&format!("Bearer {KEY}"));
                 let by_stand_in = target.contains(&format!("access_token={stand_in}"));
                 assert!(by_key || by_stand_in, "{target} {authorization:?}");

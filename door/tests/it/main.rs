@@ -1,6 +1,7 @@
 //! The door against a model of WeChat, with every trouble drawn from a seed.
 
 mod admission;
+mod answers;
 mod world;
 
 use std::collections::BTreeMap;

@@ -425,7 +425,8 @@ impl World {
                 assert_eq!(verdict, Verdict::of(&response.body));
                 self.hears(caller, response.status, &response.body);
             }
-            Step::Forward { path } => {
+            Step::Forward { path, hide } => {
+                assert_eq!(hide, ["authorization"]);
                 let ms = 1 + self.dice.roll(50);
                 self.after(ms, Happening::Reaches(caller, path));
             }

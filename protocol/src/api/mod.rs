@@ -11,6 +11,7 @@
 
 mod class;
 mod custom;
+mod send;
 mod tag;
 mod token;
 mod user;
@@ -21,6 +22,7 @@ use serde::Deserialize;
 
 pub use class::Class;
 pub use custom::{CUSTOM_SEND_PATH, write_custom_message};
+pub use send::SendAnswer;
 pub use tag::{MAX_TAG_BATCH, TAG_BATCH_PATH, write_tag_batch};
 pub use token::{MAX_ACCESS_TOKEN_BYTES, STABLE_TOKEN_PATH, StableTokenRequest, TokenAnswer};
 pub use user::{MAX_BATCH, USER_BATCH_PATH, UserInfo, parse_user_batch, write_user_batch};
@@ -78,11 +80,15 @@ struct Status<'a> {
 /// When WeChat refused, or the answer is not a JSON object.
 pub fn check(answer: &[u8]) -> Result<(), AnswerError> {
     let status: Status<'_> = read(answer)?;
-    match status.errcode {
+    judge(status.errcode, status.errmsg.as_deref())
+}
+
+fn judge(errcode: Option<i64>, errmsg: Option<&str>) -> Result<(), AnswerError> {
+    match errcode {
         None | Some(0) => Ok(()),
         Some(errcode) => Err(ApiError {
             errcode,
-            errmsg: shown(&status.errmsg.unwrap_or_default()),
+            errmsg: shown(errmsg.unwrap_or_default()),
         }
         .into()),
     }
