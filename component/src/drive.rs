@@ -1,11 +1,12 @@
 //! One request: its engine, and the loop that drives it.
 //!
 //! ```text
-//! request ─▶ engine ─▶ calls ─┐        until the engine has nothing left,
-//!               ▲             │        or LINGER_MS after the answer
-//!               └─ poll ◀─────┘ ─────▶ HandOver: what is left is for the next request
+//! request ─▶ engine ─▶ calls ─┐        until the engine has nothing left ─▶ kept for the instance's next request
+//!               ▲             │
+//!               └─ poll ◀─────┘        or LINGER_MS after the answer ─────▶ HandOver: what is left is for the next one
 //! ```
 
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use wasip2::clocks::{monotonic_clock, wall_clock};
@@ -26,8 +27,22 @@ use crate::state::{Meter, Shared};
 
 /// How long an engine may go on after the answer. Then the rest is for the next one.
 const LINGER_MS: u64 = 10_000;
-/// The only stream of its engine.
+/// The only stream that an engine has at a time.
 const STREAM: StreamId = StreamId(1);
+
+thread_local! {
+    /// Whether this instance has served a request: then its host uses instances again, and it is worth keeping what it made.
+    static USED: Cell<bool> = const { Cell::new(false) };
+    /// What the last request left.
+    static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
+}
+
+/// An engine with nothing to do. Its host may drop it at any time, or let it wait for hours.
+struct Kept {
+    engine: Engine,
+    turns: Turns,
+    left_mono_ms: u64,
+}
 
 /// Serves one request, and does what follows from it.
 pub(crate) fn serve(request: &IncomingRequest, answer: ResponseOutparam) {
@@ -53,12 +68,15 @@ pub(crate) fn serve(request: &IncomingRequest, answer: ResponseOutparam) {
         body: &body,
         arrived_mono_ms: clock.began_ms,
     };
-    let mut drive = Drive::new(config.clone(), clock, answer);
+    // The system's clock may have been set back; an engine's does not go there.
+    let kept = (KEPT.take()).filter(|kept| kept.left_mono_ms <= clock.began_ms);
+    let mut drive = Drive::new(config.clone(), clock, answer, kept);
     drive.handle(Input::Request {
         stream: STREAM,
         request,
     });
     drive.run();
+    USED.set(true);
 }
 
 /// The present, in a time that all instances share: the system's clock at the beginning of the request, and the monotonic one
@@ -101,10 +119,22 @@ impl Random for Chance {
     }
 }
 
+/// When it is the root's turn.
+#[derive(Default)]
+struct Turns {
+    /// When the last one was.
+    last_mono_ms: u64,
+    /// Is ready when the next one is due, once it was waited for.
+    next: Option<Pollable>,
+}
+
 struct Drive {
     engine: Engine,
     config: Rc<Config>,
     clock: Clock,
+    turns: Turns,
+    /// There was a turn since the request came: what it has shown may have changed.
+    turned: bool,
     meter: Meter,
     calls: Vec<InFlight>,
     /// Until the request is answered.
@@ -118,17 +148,37 @@ struct InFlight {
     ends_mono_ms: u64,
 }
 
+impl Turns {
+    fn are_due(&self, now_ms: u64) -> bool {
+        now_ms >= self.last_mono_ms + TICK_MS
+    }
+
+    /// What to wait for. It stays from one wait to the next: mostly something else comes first.
+    fn next(&mut self) -> &Pollable {
+        let tick_ns = TICK_MS * 1_000_000;
+        (self.next).get_or_insert_with(|| monotonic_clock::subscribe_duration(tick_ns))
+    }
+}
+
 impl Drive {
-    fn new(config: Rc<Config>, clock: Clock, answer: ResponseOutparam) -> Self {
-        let mut env = Env {
-            now: clock.now(),
-            shared: &Shared,
-            random: &mut Chance,
+    fn new(config: Rc<Config>, clock: Clock, answer: ResponseOutparam, kept: Option<Kept>) -> Self {
+        let (engine, turns) = match kept {
+            Some(kept) => (kept.engine, kept.turns),
+            None => {
+                let mut env = Env {
+                    now: clock.now(),
+                    shared: &Shared,
+                    random: &mut Chance,
+                };
+                (Engine::new(config.clone(), &mut env), Turns::default())
+            }
         };
         Self {
-            engine: Engine::new(config.clone(), &mut env),
+            engine,
             config,
             clock,
+            turns,
+            turned: false,
             meter: Meter::default(),
             calls: Vec::new(),
             answer: Some(answer),
@@ -139,24 +189,34 @@ impl Drive {
     /// Until there is nothing left to do, or no time.
     fn run(mut self) {
         let mut answered_mono_ms = None;
-        loop {
+        let now_ms = loop {
             while std::mem::take(&mut self.woken) {
                 self.handle(Input::Woken);
             }
             if self.answer.is_none() {
                 let now_ms = self.clock.now().mono_ms;
                 let since_ms = *answered_mono_ms.get_or_insert_with(|| {
-                    // The root's turn, which comes by itself only where an answer waits for something.
-                    self.handle(Input::Tick);
+                    // The root's turn comes by itself only where something is waited for.
+                    if self.turned || !self.is_done() || self.turns.are_due(now_ms) {
+                        self.turn(now_ms);
+                    }
                     now_ms
                 });
                 if now_ms >= since_ms + LINGER_MS || self.is_done() {
-                    break;
+                    break now_ms;
                 }
             }
             self.wait();
+        };
+        if self.is_done() && USED.get() {
+            KEPT.set(Some(Kept {
+                engine: self.engine,
+                turns: self.turns,
+                left_mono_ms: now_ms,
+            }));
+        } else {
+            self.handle(Input::HandOver);
         }
-        self.handle(Input::HandOver);
         self.meter.tell();
     }
 
@@ -164,7 +224,13 @@ impl Drive {
         self.calls.is_empty() && !self.woken && self.engine.is_idle()
     }
 
-    /// Waits for the calls, or for the next tick.
+    fn turn(&mut self, now_ms: u64) {
+        self.turned = true;
+        self.turns.last_mono_ms = now_ms;
+        self.handle(Input::Tick);
+    }
+
+    /// Waits for the calls, or for the root's turn.
     fn wait(&mut self) {
         if self.woken {
             return;
@@ -172,7 +238,7 @@ impl Drive {
         let ready = self.ready();
         let now_ms = self.clock.now().mono_ms;
         let calls = std::mem::take(&mut self.calls);
-        let tick = calls.len();
+        let turn = calls.len();
         for (number, in_flight) in calls.into_iter().enumerate() {
             if ready.contains(&number) {
                 let InFlight { call, outgoing, .. } = in_flight;
@@ -190,19 +256,20 @@ impl Drive {
                 self.calls.push(in_flight);
             }
         }
-        if ready.contains(&tick) {
-            self.handle(Input::Tick);
+        if ready.contains(&turn) {
+            self.turns.next = None;
+            self.turn(now_ms);
             self.meter.tell();
         }
     }
 
-    /// Which calls can go on, by their places; the place after the last one is the tick's.
-    fn ready(&self) -> Vec<usize> {
-        let tick = monotonic_clock::subscribe_duration(TICK_MS * 1_000_000);
+    /// Which calls can go on, by their places; the place after the last one is the root's turn.
+    fn ready(&mut self) -> Vec<usize> {
+        let turn = self.turns.next();
         let pollables: Vec<_> = (self.calls.iter())
             .map(|call| call.outgoing.ready())
             .collect();
-        let all: Vec<&Pollable> = pollables.iter().chain([&tick]).collect();
+        let all: Vec<&Pollable> = pollables.iter().chain([turn]).collect();
         let ready = poll(&all);
         ready.into_iter().map(|place| place as usize).collect()
     }

@@ -10,6 +10,7 @@
 //! | `server` | the listener, and which instance gets a request |
 //! | `instance` | what an instance is made of and may do |
 //! | `outgoing` | where calls go |
+//! | `joined` | what goes to the store, of several instances in one call |
 //! | `table` | `weir:state/table` |
 //!
 //! # Bounds
@@ -17,6 +18,7 @@
 //! again. An instance is used for [`REUSE`](server) requests, then made anew.
 
 mod instance;
+mod joined;
 mod outgoing;
 mod server;
 mod table;

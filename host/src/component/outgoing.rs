@@ -20,6 +20,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tower_service::Service;
 use wasmtime_wasi_http::{Error as CallError, RequestOptions, WasiBody, WasiHttpHooks};
 
+use super::joined::Joined;
 use super::{Error, Options};
 
 /// A name, and where it is: `api.weixin.qq.com=127.0.0.1:8443`. The port is used where the URL has none.
@@ -43,10 +44,22 @@ impl FromStr for Way {
     }
 }
 
-type Client = legacy::Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;
+pub(super) type Client = legacy::Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;
 
 #[derive(Clone)]
-pub(super) struct Outgoing(Client);
+pub(super) struct Outgoing {
+    client: Client,
+    joined: Joined,
+}
+
+/// What became of a call that brought no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// It was not connected: certainly the peer has not seen it.
+    Unreached,
+    /// Nobody knows how far it came.
+    Broken,
+}
 
 impl Outgoing {
     pub(super) fn new(options: &Options) -> Result<Self, Error> {
@@ -78,7 +91,10 @@ impl Outgoing {
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .build(connector);
-        Ok(Self(client))
+        Ok(Self {
+            joined: Joined::new(client.clone()),
+            client,
+        })
     }
 }
 type Call<T> = Box<dyn Future<Output = Result<T, CallError>> + Send>;
@@ -90,7 +106,7 @@ impl WasiHttpHooks for Outgoing {
         options: Option<RequestOptions>,
         _: Call<()>,
     ) -> Call<(http::Response<WasiBody>, Call<()>)> {
-        let client = self.0.clone();
+        let Self { client, joined } = self.clone();
         Box::new(async move {
             let limit = options
                 .and_then(|options| options.first_byte_timeout)
@@ -98,36 +114,52 @@ impl WasiHttpHooks for Outgoing {
             let (head, body) = request.into_parts();
             let call = async {
                 let body: Bytes = body.collect().await?.to_bytes();
-                let request = http::Request::from_parts(head, Full::new(body));
-                client
-                    .request(request)
-                    .await
-                    .map_err(|error| failed(&error))
+                let request = match joined.send(http::Request::from_parts(head, body)).await {
+                    Ok(answer) => return Ok(answer?.map(whole)),
+                    Err(request) => request.map(Full::new),
+                };
+                let answer = client.request(request).await.map_err(|e| Failure::of(&e))?;
+                Ok::<_, CallError>(answer.map(|body| {
+                    body.map_err(|_| CallError::HttpResponseIncomplete)
+                        .boxed_unsync()
+                }))
             };
             let answer = tokio::time::timeout(limit, call).await;
             let answer = answer.map_err(|_| CallError::HttpResponseTimeout)??;
-            let answer = answer.map(|body| {
-                body.map_err(|_| CallError::HttpResponseIncomplete)
-                    .boxed_unsync()
-            });
             let nothing_left: Call<()> = Box::new(async { Ok(()) });
             Ok((answer, nothing_left))
         })
     }
 }
 
-/// What became of a call that brought no answer. Only where it was not connected it is certain that the peer has not seen it.
-fn failed(error: &legacy::Error) -> CallError {
-    if error.is_connect() {
-        CallError::ConnectionRefused
-    } else {
-        CallError::ConnectionTerminated
+fn whole(body: Bytes) -> WasiBody {
+    Full::new(body)
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
+
+impl Failure {
+    pub(super) fn of(error: &legacy::Error) -> Self {
+        if error.is_connect() {
+            Self::Unreached
+        } else {
+            Self::Broken
+        }
+    }
+}
+
+impl From<Failure> for CallError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unreached => Self::ConnectionRefused,
+            Failure::Broken => Self::ConnectionTerminated,
+        }
     }
 }
 
 /// Where names are: where the operator says, or where the system does.
 #[derive(Clone)]
-struct Resolver {
+pub(super) struct Resolver {
     ways: Arc<[Way]>,
     system: GaiResolver,
 }

@@ -1,0 +1,332 @@
+//! Batches of CloudEvents that instances send to one place at the same time go there as one.
+//!
+//! An instance has one request at a time, and mostly one event of it; a store takes a hundred for the price of one, and has to write
+//! once for them. So while a call is under way, what comes for the same place waits, and goes together:
+//!
+//! ```text
+//! instances ─▶ [a] [b] [c] ─▶ lane ─▶ [a,b,c] ─▶ store ─▶ {"results":[A,B,C]} ─▶ {"results":[A]} {"results":[B]} {"results":[C]}
+//! ```
+//!
+//! Nobody is told what is meant for another: a yes without a result for each event is a bare yes to each, and where the whole is
+//! refused, for which one event may be to blame, each batch goes again by itself. Events are known by their ids, so that is no
+//! harm.
+//!
+//! # Bounds
+//! [`MAX_EVENTS`] and [`MAX_BYTES`] together; a larger batch goes alone. A call that takes longer than [`HOLDS`] holds nobody up.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::outgoing::{Client, Failure};
+
+/// Media type of a batch. Source: CloudEvents JSON format 1.0, section 4.
+const BATCH: &str = "application/cloudevents-batch+json";
+/// Most events in a joined batch.
+const MAX_EVENTS: usize = 500;
+/// Most bytes of events in a joined batch, and of an answer to one.
+const MAX_BYTES: usize = 1 << 20;
+/// How long a call may keep others waiting.
+const HOLDS: Duration = Duration::from_millis(200);
+
+/// What an instance hears.
+pub(super) type Answer = Result<Response<Bytes>, Failure>;
+
+/// One instance's batch.
+struct Part {
+    body: Bytes,
+    events: usize,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// Where a call goes: what all of a lane have in common.
+#[derive(Clone, PartialEq, Eq)]
+struct Place {
+    uri: Uri,
+    /// Without the length.
+    headers: HeaderMap,
+}
+
+/// The lanes, by where they go: as many as the configuration has stores.
+#[derive(Clone)]
+pub(super) struct Joined {
+    client: Client,
+    lanes: Arc<Mutex<HashMap<Uri, Lane>>>,
+}
+
+struct Lane {
+    place: Place,
+    parts: mpsc::UnboundedSender<Part>,
+}
+
+impl Joined {
+    pub(super) fn new(client: Client) -> Self {
+        Self {
+            client,
+            lanes: Arc::default(),
+        }
+    }
+
+    /// Sends a request with others, if it is a batch that can go with others; otherwise it comes back.
+    pub(super) async fn send(&self, request: Request<Bytes>) -> Result<Answer, Request<Bytes>> {
+        let kind = request.headers().get(CONTENT_TYPE);
+        let is_batch = request.method() == Method::POST && kind.is_some_and(|kind| kind == BATCH);
+        let events = (is_batch && request.body().len() <= MAX_BYTES)
+            .then(|| serde_json::from_slice::<Vec<&RawValue>>(request.body()).ok())
+            .flatten()
+            .map_or(0, |events| events.len());
+        if !(1..=MAX_EVENTS).contains(&events) {
+            return Err(request);
+        }
+        let (head, body) = request.into_parts();
+        let mut place = Place {
+            uri: head.uri.clone(),
+            headers: head.headers.clone(),
+        };
+        place.headers.remove(CONTENT_LENGTH);
+        let (answer, answered) = oneshot::channel();
+        let part = Part {
+            body,
+            events,
+            answer,
+        };
+        match self.take(place, part) {
+            Ok(()) => Ok(answered.await.unwrap_or(Err(Failure::Broken))),
+            Err(part) => Err(Request::from_parts(head, part.body)),
+        }
+    }
+
+    /// Puts it into its lane. One whose headers are others' comes back.
+    fn take(&self, place: Place, part: Part) -> Result<(), Part> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let lane = lanes.entry(place.uri.clone()).or_insert_with(|| {
+            let (parts, waiting) = mpsc::unbounded_channel();
+            tokio::spawn(run(self.client.clone(), place.clone(), waiting));
+            Lane {
+                place: place.clone(),
+                parts,
+            }
+        });
+        if lane.place != place {
+            return Err(part);
+        }
+        lane.parts.send(part).map_err(|unsent| unsent.0)
+    }
+}
+
+/// One call after another, each with all that came meanwhile.
+async fn run(client: Client, place: Place, mut waiting: mpsc::UnboundedReceiver<Part>) {
+    let mut next = None;
+    loop {
+        let first = match next.take() {
+            Some(part) => part,
+            None => match waiting.recv().await {
+                Some(part) => part,
+                None => return,
+            },
+        };
+        let (mut events, mut bytes) = (first.events, first.body.len());
+        let mut parts = vec![first];
+        while let Ok(part) = waiting.try_recv() {
+            events += part.events;
+            bytes += part.body.len();
+            if events > MAX_EVENTS || bytes > MAX_BYTES {
+                next = Some(part);
+                break;
+            }
+            parts.push(part);
+        }
+        let call = tokio::spawn(deliver(client.clone(), place.clone(), parts));
+        // Whatever becomes of it, those who wait for it hear of it; it goes on by itself.
+        let _ = tokio::time::timeout(HOLDS, call).await;
+    }
+}
+
+async fn deliver(client: Client, place: Place, parts: Vec<Part>) {
+    if parts.len() > 1 {
+        let answer = post(&client, &place, join(&parts)).await;
+        if let Some(shares) = shares(&answer, &parts) {
+            for (part, share) in parts.into_iter().zip(shares) {
+                let _ = part.answer.send(share);
+            }
+            return;
+        }
+    }
+    let mut alone = JoinSet::new();
+    for part in parts {
+        let (client, place) = (client.clone(), place.clone());
+        alone.spawn(async move {
+            // An instance that has given up takes it that nobody knows whether the store has it.
+            let _ = part.answer.send(post(&client, &place, part.body).await);
+        });
+    }
+    alone.join_all().await;
+}
+
+async fn post(client: &Client, place: &Place, body: Bytes) -> Answer {
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = place.uri.clone();
+    *request.headers_mut() = place.headers.clone();
+    let answer = client.request(request).await.map_err(|e| Failure::of(&e))?;
+    let (head, body) = answer.into_parts();
+    let body = http_body_util::Limited::new(body, MAX_BYTES).collect();
+    let body = body.await.map_err(|_| Failure::Broken)?.to_bytes();
+    Ok(Response::from_parts(head, body))
+}
+
+/// All events in one list.
+fn join(parts: &[Part]) -> Bytes {
+    let mut joined = Vec::with_capacity(parts.iter().map(|part| part.body.len()).sum());
+    for part in parts {
+        joined.push(if joined.is_empty() { b'[' } else { b',' });
+        // Lists that are not empty: what is between their brackets.
+        let list = part.body.trim_ascii();
+        joined.extend_from_slice(list.get(1..list.len() - 1).unwrap_or_default());
+    }
+    joined.push(b']');
+    joined.into()
+}
+
+/// What each is to hear of an answer to all; `None`: that does not say it.
+fn shares(answer: &Answer, parts: &[Part]) -> Option<Vec<Answer>> {
+    #[derive(Deserialize)]
+    struct Results<'a> {
+        #[serde(borrow)]
+        results: Vec<&'a RawValue>,
+    }
+    let answer = match answer {
+        Ok(answer) => answer,
+        // Those who were not connected were all not connected, and so on.
+        Err(failure) => return Some(parts.iter().map(|_| Err(*failure)).collect()),
+    };
+    let status = answer.status();
+    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        return Some(parts.iter().map(|_| Ok(answer.clone())).collect());
+    }
+    if !status.is_success() {
+        return None;
+    }
+    let results: Option<Results<'_>> = serde_json::from_slice(answer.body()).ok();
+    let mut results = results.map(|results| results.results).unwrap_or_default();
+    let events: usize = parts.iter().map(|part| part.events).sum();
+    // Any endpoint of CloudEvents may answer so.
+    let is_bare = results.len() != events;
+    let share = |part: &Part| {
+        let body = if is_bare {
+            Bytes::new()
+        } else {
+            let own: Vec<&str> = results.drain(..part.events).map(RawValue::get).collect();
+            format!(r#"{{"results":[{}]}}"#, own.join(",")).into()
+        };
+        let mut share = Response::new(body);
+        *share.status_mut() = status;
+        Ok(share)
+    };
+    Some(parts.iter().map(share).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(body: &str) -> (Part, oneshot::Receiver<Answer>) {
+        let (answer, answered) = oneshot::channel();
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let events = serde_json::from_slice::<Vec<&RawValue>>(&body).unwrap();
+        let events = events.len();
+        let part = Part {
+            body,
+            events,
+            answer,
+        };
+        (part, answered)
+    }
+
+    fn parts(bodies: &[&str]) -> Vec<Part> {
+        bodies.iter().map(|body| part(body).0).collect()
+    }
+
+    fn said(status: u16, body: &str) -> Answer {
+        let mut answer = Response::new(Bytes::copy_from_slice(body.as_bytes()));
+        *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+        Ok(answer)
+    }
+
+    fn heard(answer: &Answer, parts: &[Part]) -> Option<Vec<String>> {
+        let text = |share: Answer| match share {
+            Ok(share) => {
+                let body = String::from_utf8_lossy(share.body());
+                format!("{} {body}", share.status().as_u16())
+            }
+            Err(failure) => format!("{failure:?}"),
+        };
+        Some(shares(answer, parts)?.into_iter().map(text).collect())
+    }
+
+    #[test]
+    fn each_hears_of_its_own_events() {
+        let parts = parts(&[
+            r#"[{"id":"a"}]"#,
+            " [ {\"id\":\"b\"}, {\"id\":\"]\"} ]\n",
+            "[7]",
+        ]);
+        let joined = join(&parts);
+        let events: Vec<&RawValue> = serde_json::from_slice(&joined).unwrap();
+        assert_eq!(events.len(), 4);
+        let answer = said(
+            200,
+            r#"{"results":[{"x":1}, {"x":2},{"x":[3]},{"x":4}],"more":1}"#,
+        );
+        assert_eq!(
+            heard(&answer, &parts).unwrap(),
+            [
+                r#"200 {"results":[{"x":1}]}"#,
+                r#"200 {"results":[{"x":2},{"x":[3]}]}"#,
+                r#"200 {"results":[{"x":4}]}"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn a_store_that_cannot_now_tells_all_of_them_so() {
+        let parts = parts(&["[1]", "[2]"]);
+        for status in [429, 500, 503] {
+            let all = heard(&said(status, "busy"), &parts).unwrap();
+            assert_eq!(all, vec![format!("{status} busy"); 2]);
+        }
+        for (failure, name) in [
+            (Failure::Unreached, "Unreached"),
+            (Failure::Broken, "Broken"),
+        ] {
+            assert_eq!(heard(&Err(failure), &parts).unwrap(), [name, name]);
+        }
+    }
+
+    #[test]
+    fn what_does_not_say_whose_fault_it_is_is_told_to_nobody() {
+        let parts = parts(&["[1]", "[2,3]"]);
+        for (status, body) in [(400, "one of them"), (413, ""), (302, "")] {
+            assert_eq!(heard(&said(status, body), &parts), None, "{status} {body}");
+        }
+        for body in [
+            "",
+            r#"{"results":[1,2]}"#,
+            r#"{"results":[1,2,3,4]}"#,
+            r#"{"results":1}"#,
+            "<html>",
+        ] {
+            let all = heard(&said(202, body), &parts).unwrap();
+            assert_eq!(all, ["202 ", "202 "], "{body}");
+        }
+    }
+}
