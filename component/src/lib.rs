@@ -11,8 +11,8 @@
 //! | `incoming` | what came and what is answered |
 //! | `state` | shared data and metrics: `weir:state`, or with the feature `keyvalue` `wasi:keyvalue` |
 //!
-//! An engine lives for one request: a host may make an instance for each, or use one again. What engines have in common is in
-//! shared data; what one leaves behind when its time is over, the next one takes up.
+//! A host may make an instance for each request, or use one again: then an engine with nothing left to do stays in it. What
+//! engines have in common is in shared data; what one leaves behind when its time is over, the next one takes up.
 #![cfg_attr(
     not(test),
     deny(

@@ -4,6 +4,7 @@
 //! refuses, the codec, and `wasi:keyvalue`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
@@ -93,6 +94,17 @@ pub fn follow(openid: &str) -> String {
 /// # Errors
 /// The system refused.
 pub async fn store() -> Result<(String, mpsc::UnboundedReceiver<String>)> {
+    store_saying(Duration::ZERO, |_| 200).await
+}
+
+/// A store that answers a body with a status, after a while: where it is, and what comes in.
+///
+/// # Errors
+/// The system refused.
+pub async fn store_saying(
+    after: Duration,
+    says: fn(&str) -> u16,
+) -> Result<(String, mpsc::UnboundedReceiver<String>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let origin = format!("http://{}", listener.local_addr()?);
     let (sender, received) = mpsc::unbounded_channel();
@@ -110,11 +122,13 @@ pub async fn store() -> Result<(String, mpsc::UnboundedReceiver<String>)> {
                     let length = length.split("content-length: ").nth(1);
                     let length = length.and_then(|rest| rest.lines().next()?.trim().parse().ok());
                     if length.is_some_and(|length: usize| body.len() >= length) {
+                        let status = says(body);
+                        tokio::time::sleep(after).await;
                         // Nobody listens any more when the test is over.
                         let _ = sender.send(body.to_owned());
                         request.clear();
-                        let yes = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-                        if tcp.write_all(yes).await.is_err() {
+                        let answer = format!("HTTP/1.1 {status} -\r\ncontent-length: 0\r\n\r\n");
+                        if tcp.write_all(answer.as_bytes()).await.is_err() {
                             return;
                         }
                     }
