@@ -16,6 +16,8 @@ pub const UNAUTHORIZED: i64 = 48001;
 pub const TOO_MANY_TAGS: i64 = 45056;
 /// A user has as many tags as they may have.
 pub const TOO_MANY_OF_USER: i64 = 45059;
+/// The tag's name is not allowed, or another one has it.
+pub const NAME_TAKEN: i64 = 45157;
 /// The account has no such tag.
 pub const NO_SUCH_TAG: i64 = 45159;
 /// The openid is one of another account.
@@ -89,7 +91,7 @@ pub fn meaning(errcode: i64) -> Meaning {
         ),
         45058 => (Refuse, "the tag is one of WeChat's own"),
         TOO_MANY_OF_USER => (Refuse, "a user has as many tags as they may have"),
-        45157 => (Refuse, "the name is not allowed, or another tag has it"),
+        NAME_TAKEN => (Refuse, "the name is not allowed, or another tag has it"),
         45158 => (Refuse, "the name is too long"),
         NO_SUCH_TAG => (Refuse, "there is no tag of this id"),
         OTHERS_OPENID => (Refuse, "the openid is one of another account"),

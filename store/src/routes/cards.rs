@@ -12,6 +12,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
+use weir_errands::errcodes;
 use weir_store_api::read::{Card, CardDetail, Page};
 
 use super::{Parameters, slice};
@@ -247,9 +248,11 @@ pub(crate) async fn activate(
 pub(super) fn refused(refusal: Refusal) -> Error {
     match refusal.errcode {
         // No card of this code, of this id; or somebody else's by now. No such tag.
-        40056 | 40073 | 40127 | 45159 => Error::UnknownToWechat(refusal),
+        40056 | 40073 | 40127 | errcodes::NO_SUCH_TAG => Error::UnknownToWechat(refusal),
         // Too many tags, of the account or of a user; another tag has the name.
-        45056 | 45059 | 45157 => Error::AgainstWechat(refusal),
+        errcodes::TOO_MANY_TAGS | errcodes::TOO_MANY_OF_USER | errcodes::NAME_TAKEN => {
+            Error::AgainstWechat(refusal)
+        }
         _ => Error::RefusedByWechat(refusal),
     }
 }

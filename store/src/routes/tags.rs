@@ -184,7 +184,7 @@ pub(crate) async fn create(
     let name = name(&state, body).await?;
     let all = known::tags(&*state.repo, &account).await?;
     if all.iter().any(|tag| is_local(tag.id) && tag.name == name) {
-        return Err(as_wechat(45157));
+        return Err(as_wechat(errcodes::NAME_TAKEN));
     }
     if all.iter().filter(|tag| tags::is_own(tag.id)).count() >= OF_ACCOUNT {
         return Err(as_wechat(errcodes::TOO_MANY_TAGS));
@@ -192,7 +192,7 @@ pub(crate) async fn create(
     if state.errands.is_none() {
         let made = known::make_local(&*state.repo, &account, &name, NO_DOOR).await?;
         // Another tag has the name, or got the last place: one that WeChat was known to have, or that was made just now.
-        let tag = made.ok_or_else(|| as_wechat(45157))?;
+        let tag = made.ok_or_else(|| as_wechat(errcodes::NAME_TAKEN))?;
         return Ok((StatusCode::CREATED, Json(tag)).into_response());
     }
     let made = |operation: TagOperation| (StatusCode::CREATED, Json(operation.tag)).into_response();
@@ -222,7 +222,7 @@ pub(crate) async fn rename(
     let all = known::tags(repo, &account).await?;
     let is_there = all.iter().any(|tag| tag.id == id);
     Err(as_wechat(if is_there {
-        45157
+        errcodes::NAME_TAKEN
     } else {
         errcodes::NO_SUCH_TAG
     }))

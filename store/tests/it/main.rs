@@ -13,6 +13,7 @@ mod crash;
 mod crash_ledger;
 mod dice;
 mod door;
+mod erasure;
 mod failures;
 mod http;
 mod ledger;

@@ -20,8 +20,6 @@ use crate::server::AppState;
 use crate::tags::{Batches, OF_ACCOUNT, is_about_one, is_own, listed};
 
 const GET: &str = "/cgi-bin/tags/get";
-/// A name that another tag has, or that is not allowed.
-const NAME_TAKEN: i64 = 45157;
 
 /// A change at work.
 pub(in crate::jobs) struct Work {
@@ -160,7 +158,7 @@ impl Work {
             // Made by a store that was killed, or by somebody else.
             return match was_asked {
                 true => self.know(tag.clone()).await,
-                false => Err(refused(NAME_TAKEN)),
+                false => Err(refused(errcodes::NAME_TAKEN)),
             };
         }
         if known.iter().filter(|tag| is_own(tag.id)).count() >= OF_ACCOUNT {
@@ -184,13 +182,13 @@ impl Work {
             // The answer that it is made was lost: a moment ago there was none.
             Ok(_)
             | Err(Failed::Refused {
-                errcode: NAME_TAKEN,
+                errcode: errcodes::NAME_TAKEN,
                 ..
             }) => {
                 let known = self.listed().await?;
                 match known.into_iter().find(|tag| tag.name == name) {
                     Some(tag) => self.know(tag).await,
-                    None => Err(refused(NAME_TAKEN)),
+                    None => Err(refused(errcodes::NAME_TAKEN)),
                 }
             }
             Err(Failed::Refused { errcode, why }) if is_barred(errcode) => {
@@ -214,7 +212,7 @@ impl Work {
                 match known {
                     // Made by a store that was killed.
                     Some(tag) if was_asked => tag,
-                    Some(_) => return Err(refused(NAME_TAKEN)),
+                    Some(_) => return Err(refused(errcodes::NAME_TAKEN)),
                     None => return Err(refused(errcodes::TOO_MANY_TAGS)),
                 }
             }
