@@ -68,9 +68,7 @@ pub(crate) fn serve(request: &IncomingRequest, answer: ResponseOutparam) {
         body: &body,
         arrived_mono_ms: clock.began_ms,
     };
-    // The system's clock may have been set back; an engine's does not go there.
-    let kept = (KEPT.take()).filter(|kept| kept.left_mono_ms <= clock.began_ms);
-    let mut drive = Drive::new(config.clone(), clock, answer, kept);
+    let mut drive = Drive::new(config.clone(), clock, answer, KEPT.take());
     drive.handle(Input::Request {
         stream: STREAM,
         request,
@@ -162,14 +160,18 @@ impl Turns {
 
 impl Drive {
     fn new(config: Rc<Config>, clock: Clock, answer: ResponseOutparam, kept: Option<Kept>) -> Self {
+        let mut env = Env {
+            now: clock.now(),
+            shared: &Shared,
+            random: &mut Chance,
+        };
         let (engine, turns) = match kept {
-            Some(kept) => (kept.engine, kept.turns),
-            None => {
-                let mut env = Env {
-                    now: clock.now(),
-                    shared: &Shared,
-                    random: &mut Chance,
-                };
+            Some(kept) if kept.left_mono_ms <= clock.began_ms => (kept.engine, kept.turns),
+            kept => {
+                // The system's clock was set back; an engine's does not go there.
+                if let Some(mut kept) = kept {
+                    kept.engine.handle(Input::HandOver, &mut env);
+                }
                 (Engine::new(config.clone(), &mut env), Turns::default())
             }
         };

@@ -222,5 +222,9 @@ async fn a_clock_that_is_set_back_stops_nobody() -> Result<()> {
         follows(&mut instance, number).await?;
         events.recv().await.context("the store is told")?;
     }
+    ensure!(
+        owners(&instance.0.data().table) == 1,
+        "the one before has signed off"
+    );
     Ok(())
 }
