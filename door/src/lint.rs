@@ -100,7 +100,7 @@ pub(crate) fn lint(path: &str, request: Option<&Node<'_>>, body: &[u8]) -> Vec<F
         "/cgi-bin/message/template/send"
         | "/cgi-bin/message/subscribe/send"
         | "/cgi-bin/message/subscribe/bizsend" => {
-            lint_data(request, path.contains("/subscribe/"), &mut say);
+            lint_data(request, !path.ends_with("template/send"), &mut say);
         }
         "/cgi-bin/message/custom/send" => {
             let text = request.get("text").and_then(Node::as_object);

@@ -154,6 +154,7 @@ impl Door {
         if class == Class::DailyQuota {
             let path = exchange.admitted.path.clone();
             quota::stop(env.shared, &account.appid, &path, env.now.unix_s());
+            self.open.remove(&id);
         }
         let class = class.name();
         self.count(Metric::ApiError { account: id, class });
@@ -189,10 +190,7 @@ impl Door {
         if let Some(send) = &exchange.send
             && config.store.is_some()
         {
-            let mut id = [0; 16];
-            env.random.fill(&mut id);
-            let id = u128::from_le_bytes(id);
-            let event = send.event(account, client, id, sent, env.now);
+            let event = send.event(account, client, env.random(), sent, env.now);
             if !self.records.push(event, config.limits.outbox_max_events) {
                 let reason = "overflow";
                 self.effects

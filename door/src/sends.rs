@@ -92,7 +92,7 @@ impl Send {
         &self,
         account: &Account,
         client: &Client,
-        id: u128,
+        id: [u8; 20],
         sent: Sent,
         now: Now,
     ) -> Vec<u8> {
@@ -104,7 +104,7 @@ impl Send {
         let mut json = Json::with_capacity(768);
         json.begin_object();
         json.member("specversion").text("1.0");
-        json.member("id").text(&format!("{id:032x}"));
+        json.member("id").text(ascii(&hex(&id)));
         json.member("source").text(&account.source);
         json.member("type").text(TYPE_SEND_RESULT);
         json.member("time").text(&rfc3339(now.unix_s()));
@@ -123,8 +123,7 @@ impl Send {
         optional(&mut json, "template_id", self.template_id.as_deref());
         optional(&mut json, "msgtype", self.msgtype.as_deref());
         optional(&mut json, "client_msg_id", self.client_msg_id.as_deref());
-        let digest = std::str::from_utf8(&self.digest).unwrap_or_default();
-        json.member("digest").text(digest);
+        json.member("digest").text(ascii(&self.digest));
         if let Some(errcode) = errcode {
             json.member("errcode").integer(errcode);
         }
@@ -134,6 +133,10 @@ impl Send {
         json.end_object().end_object();
         json.finish()
     }
+}
+
+fn ascii(digits: &[u8]) -> &str {
+    std::str::from_utf8(digits).unwrap_or_default()
 }
 
 fn optional(json: &mut Json, name: &'static str, text: Option<&str>) {
@@ -178,7 +181,7 @@ mod tests {
             unix_ms: 1_714_113_002_345,
             mono_ms: 0,
         };
-        let event = send.event(&account, &client, 7, sent, now);
+        let event = send.event(&account, &client, [7; 20], sent, now);
         // What those who read it would write.
         let read: CloudEvent<'_, SendResult<'_>> = serde_json::from_slice(&event).unwrap();
         assert_eq!(serde_json::to_vec(&read).unwrap(), event);

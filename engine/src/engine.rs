@@ -49,7 +49,8 @@ pub trait Random {
 }
 
 impl Env<'_> {
-    pub(crate) fn random<const N: usize>(&mut self) -> [u8; N] {
+    /// So many unpredictable bytes.
+    pub fn random<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
         self.random.fill(&mut bytes);
         bytes

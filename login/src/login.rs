@@ -88,14 +88,12 @@ pub(crate) enum Ask {
 impl Login {
     /// A filter for `config`. Creates what is to be shared, so call it while configuring, never later.
     pub fn new(config: Rc<Config>, env: &mut Env<'_>) -> Self {
-        let mut id = [0; 4];
-        env.random.fill(&mut id);
         for account in &config.accounts {
             tokens::prepare(env.shared, &account.appid);
         }
         Self {
             config,
-            me: OwnerId::from_random(id),
+            me: OwnerId::from_random(env.random()),
             exchanges: BTreeMap::new(),
             wanted: BTreeSet::new(),
             calls: BTreeSet::new(),

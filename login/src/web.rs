@@ -107,9 +107,7 @@ impl Login {
         let Some(account) = config.account(page.account) else {
             return Step::Respond(answers::busy());
         };
-        let mut nonce = [0; 16];
-        env.random.fill(&mut nonce);
-        let nonce = format!("{:032x}", u128::from_le_bytes(nonce));
+        let nonce = format!("{:032x}", u128::from_le_bytes(env.random()));
         let state = State {
             account: account.name.clone(),
             return_to: return_to(head.target).to_owned(),

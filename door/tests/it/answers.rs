@@ -62,6 +62,14 @@ impl One {
         }
     }
 
+    fn env(&mut self) -> Env<'_> {
+        Env {
+            now: now(1_000),
+            shared: &self.shared,
+            random: &mut self.random,
+        }
+    }
+
     fn with<T>(&mut self, act: impl FnOnce(&mut Door, &mut Env<'_>) -> T) -> T {
         let mut env = Env {
             now: now(1_000),
@@ -218,4 +226,33 @@ fn a_message_was_sent_where_wechat_says_so() {
         let told = one.told();
         assert!(told.contains(r#""outcome":"unknown""#), "{told}");
     }
+}
+
+#[test]
+fn what_is_used_up_is_not_asked_for_again_today_by_any_worker() {
+    let used_up = r#"{"errcode":45009,"errmsg":"reach max api daily quota limit"}"#;
+    let mut one = One::open();
+    let mut other = Door::new(Rc::new(config()), &mut one.env());
+    let head = |bearer| Head {
+        method: "GET",
+        target: "/cgi-bin/user/get",
+        authorization: Some(bearer),
+        account: None,
+        content_type: None,
+        content_length: None,
+        certificate: None,
+        ends: true,
+    };
+    let bearer = format!("Bearer {KEY}");
+    let mut asks_other = |one: &mut One, stream| {
+        let step = other.on_request(StreamId(stream), &head(&bearer), &mut one.env());
+        other.on_tick(&mut one.env());
+        goes(&step)
+    };
+    assert!(goes(&one.asks(1, "/cgi-bin/user/get")));
+    assert!(asks_other(&mut one, 1));
+    assert_eq!(one.answered(1, 200, used_up), (Passing::On, 1));
+    assert!(!goes(&one.asks(2, "/cgi-bin/user/get")));
+    assert!(goes(&one.asks(3, "/cgi-bin/user/info")), "another call");
+    assert!(!asks_other(&mut one, 2), "it has had a tick since");
 }
