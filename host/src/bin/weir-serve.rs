@@ -1,12 +1,12 @@
 //! `weir-serve`: Weir without Envoy, as a WASI component.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use serde_json::Value;
-use weir_host::component::{Options, Server, Way};
+use weir_host::component::{Batch, Options, Server, Way};
 
 /// Serves Weir's component without Envoy, until Ctrl-C.
 ///
@@ -51,9 +51,14 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let config = &arguments.config;
+    let text = std::fs::read_to_string(config).map_err(|e| format!("{}: {e}", config.display()))?;
+    // What is no JSON, or says what it may not, is the component's to refuse.
+    let document: Value = serde_json::from_str(&text).unwrap_or_default();
     let server = Server::start(Options {
         component: arguments.component,
-        environment: environment(&arguments.config)?,
+        batch: batch(&document),
+        environment: environment(&document, text),
         listen: arguments.listen,
         admin: arguments.admin,
         ways: arguments.resolve,
@@ -75,12 +80,19 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+/// The most that goes to the store in one call.
+fn batch(document: &Value) -> Batch {
+    let usual = Batch::default();
+    let limit = |name: &str| document["limits"][name].as_u64()?.try_into().ok();
+    Batch {
+        events: limit("batch_max_events").unwrap_or(usual.events),
+        bytes: limit("batch_max_bytes").unwrap_or(usual.bytes),
+    }
+}
+
 /// The configuration, and the variables that it names: an instance sees no others.
-fn environment(config: &Path) -> Result<Vec<(String, String)>, Box<dyn std::error::Error>> {
-    let text = std::fs::read_to_string(config).map_err(|e| format!("{}: {e}", config.display()))?;
+fn environment(document: &Value, text: String) -> Vec<(String, String)> {
     let mut environment = Vec::new();
-    // A document that is no JSON is the component's to refuse.
-    let document: Value = serde_json::from_str(&text).unwrap_or_default();
     let accounts = document["accounts"].as_array().into_iter().flatten();
     for (field, name) in accounts.filter_map(Value::as_object).flatten() {
         if field.ends_with("_env")
@@ -91,5 +103,5 @@ fn environment(config: &Path) -> Result<Vec<(String, String)>, Box<dyn std::erro
         }
     }
     environment.push(("WEIR_CONFIG".to_owned(), text));
-    Ok(environment)
+    environment
 }

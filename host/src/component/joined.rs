@@ -12,7 +12,8 @@
 //! harm.
 //!
 //! # Bounds
-//! [`MAX_EVENTS`] and [`MAX_BYTES`] together; a larger batch goes alone. A call that takes longer than [`HOLDS`] holds nobody up.
+//! [`Options::batch`](super::Options::batch) together; a larger batch goes alone. A call that takes longer than [`HOLDS`] holds nobody
+//! up.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,14 +28,13 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use super::Batch;
 use super::outgoing::{Client, Failure};
 
 /// Media type of a batch. Source: CloudEvents JSON format 1.0, section 4.
 const BATCH: &str = "application/cloudevents-batch+json";
-/// Most events in a joined batch.
-const MAX_EVENTS: usize = 500;
-/// Most bytes of events in a joined batch, and of an answer to one.
-const MAX_BYTES: usize = 1 << 20;
+/// Most bytes of an answer to a joined batch.
+const MAX_ANSWER: usize = 1 << 20;
 /// How long a call may keep others waiting.
 const HOLDS: Duration = Duration::from_millis(200);
 
@@ -60,6 +60,7 @@ struct Place {
 #[derive(Clone)]
 pub(super) struct Joined {
     client: Client,
+    most: Batch,
     lanes: Arc<Mutex<HashMap<Uri, Lane>>>,
 }
 
@@ -69,9 +70,10 @@ struct Lane {
 }
 
 impl Joined {
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client, most: Batch) -> Self {
         Self {
             client,
+            most,
             lanes: Arc::default(),
         }
     }
@@ -80,11 +82,11 @@ impl Joined {
     pub(super) async fn send(&self, request: Request<Bytes>) -> Result<Answer, Request<Bytes>> {
         let kind = request.headers().get(CONTENT_TYPE);
         let is_batch = request.method() == Method::POST && kind.is_some_and(|kind| kind == BATCH);
-        let events = (is_batch && request.body().len() <= MAX_BYTES)
+        let events = (is_batch && request.body().len() <= self.most.bytes)
             .then(|| serde_json::from_slice::<Vec<&RawValue>>(request.body()).ok())
             .flatten()
             .map_or(0, |events| events.len());
-        if !(1..=MAX_EVENTS).contains(&events) {
+        if !(1..=self.most.events).contains(&events) {
             return Err(request);
         }
         let (head, body) = request.into_parts();
@@ -110,7 +112,8 @@ impl Joined {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         let lane = lanes.entry(place.uri.clone()).or_insert_with(|| {
             let (parts, waiting) = mpsc::unbounded_channel();
-            tokio::spawn(run(self.client.clone(), place.clone(), waiting));
+            let lane = run(self.client.clone(), place.clone(), self.most, waiting);
+            tokio::spawn(lane);
             Lane {
                 place: place.clone(),
                 parts,
@@ -124,7 +127,12 @@ impl Joined {
 }
 
 /// One call after another, each with all that came meanwhile.
-async fn run(client: Client, place: Place, mut waiting: mpsc::UnboundedReceiver<Part>) {
+async fn run(
+    client: Client,
+    place: Place,
+    most: Batch,
+    mut waiting: mpsc::UnboundedReceiver<Part>,
+) {
     let mut next = None;
     loop {
         let first = match next.take() {
@@ -139,7 +147,7 @@ async fn run(client: Client, place: Place, mut waiting: mpsc::UnboundedReceiver<
         while let Ok(part) = waiting.try_recv() {
             events += part.events;
             bytes += part.body.len();
-            if events > MAX_EVENTS || bytes > MAX_BYTES {
+            if events > most.events || bytes > most.bytes {
                 next = Some(part);
                 break;
             }
@@ -179,7 +187,7 @@ async fn post(client: &Client, place: &Place, body: Bytes) -> Answer {
     *request.headers_mut() = place.headers.clone();
     let answer = client.request(request).await.map_err(|e| Failure::of(&e))?;
     let (head, body) = answer.into_parts();
-    let body = http_body_util::Limited::new(body, MAX_BYTES).collect();
+    let body = http_body_util::Limited::new(body, MAX_ANSWER).collect();
     let body = body.await.map_err(|_| Failure::Broken)?.to_bytes();
     Ok(Response::from_parts(head, body))
 }

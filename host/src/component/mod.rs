@@ -46,6 +46,27 @@ pub struct Options {
     pub trusted_ca: Vec<PathBuf>,
     /// Most requests at a time.
     pub instances: usize,
+    /// The most that goes to the store in one call.
+    pub batch: Batch,
+}
+
+/// The most that goes to the store in one call: the configuration's `batch_max_events` and `batch_max_bytes`.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch {
+    /// Events.
+    pub events: usize,
+    /// Bytes; one larger event goes alone.
+    pub bytes: usize,
+}
+
+impl Default for Batch {
+    /// What the configuration means where it does not say.
+    fn default() -> Self {
+        Self {
+            events: 500,
+            bytes: 1 << 20,
+        }
+    }
 }
 
 /// Why it is not served.

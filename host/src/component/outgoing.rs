@@ -92,7 +92,7 @@ impl Outgoing {
             .pool_timer(TokioTimer::new())
             .build(connector);
         Ok(Self {
-            joined: Joined::new(client.clone()),
+            joined: Joined::new(client.clone(), options.batch),
             client,
         })
     }

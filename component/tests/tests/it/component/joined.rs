@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use wasmtime::{Result, ensure};
 use weir_component_tests::{TOKEN, built, document, follow, signed, store_saying};
-use weir_host::component::{Options, Server};
+use weir_host::component::{Batch, Options, Server};
 use weir_testbed::layout::Layout;
 
 const FOLLOWS: usize = 24;
@@ -31,6 +31,10 @@ async fn follows(origin: &str, told: &mut UnboundedReceiver<String>) -> Result<V
         ways: Vec::new(),
         trusted_ca: Vec::new(),
         instances: FOLLOWS,
+        batch: Batch {
+            events: 10,
+            ..Batch::default()
+        },
     })
     .await?;
     let mut answers = JoinSet::new();
@@ -78,6 +82,7 @@ async fn many_follows_at_once_are_few_calls_to_the_store() -> Result<()> {
     let (origin, mut told) = store_saying(Duration::from_millis(50), |_| 200).await?;
     let calls = follows(&origin, &mut told).await?;
     ensure!(calls.len() <= FOLLOWS / 2, "{} calls", calls.len());
+    ensure!(calls.iter().all(|events| events.len() <= 10), "too many");
     let users = users(calls.iter());
     ensure!(users.len() == FOLLOWS, "{users:?}");
     ensure!(users.values().all(|times| *times == 1), "{users:?}");

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use wasmtime::Result;
 use wasmtime::error::Context as _;
 use weir_component_tests::{TOKEN, built, document};
-use weir_host::component::{Error, Options, Server};
+use weir_host::component::{Batch, Error, Options, Server};
 use weir_testbed::layout::Layout;
 
 async fn start(document: &Value) -> Result<Result<Server, Error>> {
@@ -22,6 +22,7 @@ async fn start(document: &Value) -> Result<Result<Server, Error>> {
         ways: Vec::new(),
         trusted_ca: Vec::new(),
         instances: 2,
+        batch: Batch::default(),
     })
     .await)
 }
