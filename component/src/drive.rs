@@ -54,12 +54,15 @@ pub(crate) fn serve(request: &IncomingRequest, answer: ResponseOutparam) {
     let Some(route) = config.route(path) else {
         return incoming::respond(answer, &Response::empty(404));
     };
-    let clock = Clock::start();
+    let mut clock = Clock::start();
     let limits = &config.limits;
     let body = incoming::body(request, limits.max_body_bytes, limits.reply_deadline_ms);
-    let Some(body) = body else {
+    let Some((body, waited)) = body else {
         return incoming::respond(answer, &Response::empty(503));
     };
+    if waited {
+        clock.look();
+    }
     let request = Request {
         account: route.account,
         authorizer: route.authorizer,
@@ -78,29 +81,34 @@ pub(crate) fn serve(request: &IncomingRequest, answer: ResponseOutparam) {
 }
 
 /// The present, in a time that all instances share: the system's clock at the beginning of the request, and the monotonic one
-/// from there on, a host call less per question.
+/// from there on. It is looked at where time may have passed, which is where the instance has waited: each look is a host call.
 struct Clock {
     began_ms: u64,
     began_ns: u64,
+    now_ms: u64,
 }
 
 impl Clock {
     fn start() -> Self {
+        let now = wall_clock::now();
+        let began_ms = now.seconds * 1_000 + u64::from(now.nanoseconds / 1_000_000);
         Self {
-            began_ms: {
-                let now = wall_clock::now();
-                now.seconds * 1_000 + u64::from(now.nanoseconds / 1_000_000)
-            },
+            began_ms,
             began_ns: monotonic_clock::now(),
+            now_ms: began_ms,
         }
     }
 
-    fn now(&self) -> Now {
+    fn look(&mut self) {
         let passed_ns = monotonic_clock::now().saturating_sub(self.began_ns);
-        let now_ms = self.began_ms + passed_ns / 1_000_000;
+        self.now_ms = self.began_ms + passed_ns / 1_000_000;
+    }
+
+    /// As of the last look.
+    fn now(&self) -> Now {
         Now {
-            unix_ms: now_ms,
-            mono_ms: now_ms,
+            unix_ms: self.now_ms,
+            mono_ms: self.now_ms,
         }
     }
 }
@@ -196,7 +204,7 @@ impl Drive {
                 self.handle(Input::Woken);
             }
             if self.answer.is_none() {
-                let now_ms = self.clock.now().mono_ms;
+                let now_ms = self.clock.now_ms;
                 let since_ms = *answered_mono_ms.get_or_insert_with(|| {
                     // The root's turn comes by itself only where something is waited for.
                     if self.turned || !self.is_done() || self.turns.are_due(now_ms) {
@@ -238,7 +246,8 @@ impl Drive {
             return;
         }
         let ready = self.ready();
-        let now_ms = self.clock.now().mono_ms;
+        self.clock.look();
+        let now_ms = self.clock.now_ms;
         let calls = std::mem::take(&mut self.calls);
         let turn = calls.len();
         for (number, in_flight) in calls.into_iter().enumerate() {

@@ -23,8 +23,12 @@ pub(crate) fn method(request: &IncomingRequest) -> Method {
     }
 }
 
-/// The body, whole or too large; `None` when it does not come within `limit_ms`.
-pub(crate) fn body(request: &IncomingRequest, most: usize, limit_ms: u64) -> Option<Vec<u8>> {
+/// The body, whole or too large, and whether it had to be waited for; `None` when it does not come within `limit_ms`.
+pub(crate) fn body(
+    request: &IncomingRequest,
+    most: usize,
+    limit_ms: u64,
+) -> Option<(Vec<u8>, bool)> {
     let incoming = request.consume().ok()?;
     let stream = incoming.stream().ok()?;
     // Made when there is something to wait for: mostly there is not.
@@ -50,7 +54,7 @@ pub(crate) fn body(request: &IncomingRequest, most: usize, limit_ms: u64) -> Opt
             Err(StreamError::LastOperationFailed(_)) => return None,
         }
     }
-    Some(body)
+    Some((body, wait.is_some()))
 }
 
 /// Answers. That nobody is there any more to hear it is no error.

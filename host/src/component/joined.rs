@@ -15,15 +15,15 @@
 //! [`Options::batch`](super::Options::batch) together; a larger batch goes alone. A call that takes longer than [`HOLDS`] holds nobody
 //! up.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, Limited};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -37,6 +37,9 @@ const BATCH: &str = "application/cloudevents-batch+json";
 const MAX_ANSWER: usize = 1 << 20;
 /// How long a call may keep others waiting.
 const HOLDS: Duration = Duration::from_millis(200);
+
+/// When a call is over, whoever may still wait: instances have deadlines of their own.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// What an instance hears.
 pub(super) type Answer = Result<Response<Bytes>, Failure>;
@@ -56,12 +59,12 @@ struct Place {
     headers: HeaderMap,
 }
 
-/// The lanes, by where they go: as many as the configuration has stores.
+/// The lanes: as many as the configuration has stores.
 #[derive(Clone)]
 pub(super) struct Joined {
     client: Client,
     most: Batch,
-    lanes: Arc<Mutex<HashMap<Uri, Lane>>>,
+    lanes: Arc<Mutex<Vec<Lane>>>,
 }
 
 struct Lane {
@@ -83,7 +86,7 @@ impl Joined {
         let kind = request.headers().get(CONTENT_TYPE);
         let is_batch = request.method() == Method::POST && kind.is_some_and(|kind| kind == BATCH);
         let events = (is_batch && request.body().len() <= self.most.bytes)
-            .then(|| serde_json::from_slice::<Vec<&RawValue>>(request.body()).ok())
+            .then(|| serde_json::from_slice::<Vec<IgnoredAny>>(request.body()).ok())
             .flatten()
             .map_or(0, |events| events.len());
         if !(1..=self.most.events).contains(&events) {
@@ -91,8 +94,8 @@ impl Joined {
         }
         let (head, body) = request.into_parts();
         let mut place = Place {
-            uri: head.uri.clone(),
-            headers: head.headers.clone(),
+            uri: head.uri,
+            headers: head.headers,
         };
         place.headers.remove(CONTENT_LENGTH);
         let (answer, answered) = oneshot::channel();
@@ -101,28 +104,22 @@ impl Joined {
             events,
             answer,
         };
-        match self.take(place, part) {
-            Ok(()) => Ok(answered.await.unwrap_or(Err(Failure::Broken))),
-            Err(part) => Err(Request::from_parts(head, part.body)),
-        }
+        self.take(place, part);
+        Ok(answered.await.unwrap_or(Err(Failure::Broken)))
     }
 
-    /// Puts it into its lane. One whose headers are others' comes back.
-    fn take(&self, place: Place, part: Part) -> Result<(), Part> {
+    /// Puts it into its lane.
+    fn take(&self, place: Place, part: Part) {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let lane = lanes.entry(place.uri.clone()).or_insert_with(|| {
-            let (parts, waiting) = mpsc::unbounded_channel();
-            let lane = run(self.client.clone(), place.clone(), self.most, waiting);
-            tokio::spawn(lane);
-            Lane {
-                place: place.clone(),
-                parts,
-            }
-        });
-        if lane.place != place {
-            return Err(part);
+        // A lane that has ended, as at the end of the program, takes nothing: then there is no answer.
+        if let Some(lane) = lanes.iter().find(|lane| lane.place == place) {
+            let _ = lane.parts.send(part);
+            return;
         }
-        lane.parts.send(part).map_err(|unsent| unsent.0)
+        let (parts, waiting) = mpsc::unbounded_channel();
+        tokio::spawn(run(self.client.clone(), place.clone(), self.most, waiting));
+        let _ = parts.send(part);
+        lanes.push(Lane { place, parts });
     }
 }
 
@@ -185,11 +182,15 @@ async fn post(client: &Client, place: &Place, body: Bytes) -> Answer {
     *request.method_mut() = Method::POST;
     *request.uri_mut() = place.uri.clone();
     *request.headers_mut() = place.headers.clone();
-    let answer = client.request(request).await.map_err(|e| Failure::of(&e))?;
-    let (head, body) = answer.into_parts();
-    let body = http_body_util::Limited::new(body, MAX_ANSWER).collect();
-    let body = body.await.map_err(|_| Failure::Broken)?.to_bytes();
-    Ok(Response::from_parts(head, body))
+    let call = async {
+        let answer = client.request(request).await.map_err(|e| Failure::of(&e))?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, MAX_ANSWER).collect();
+        let body = body.await.map_err(|_| Failure::Broken)?.to_bytes();
+        Ok(Response::from_parts(head, body))
+    };
+    let answer = tokio::time::timeout(LIMIT, call).await;
+    answer.unwrap_or(Err(Failure::Broken))
 }
 
 /// All events in one list.

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -108,9 +107,6 @@ impl WasiHttpHooks for Outgoing {
     ) -> Call<(http::Response<WasiBody>, Call<()>)> {
         let Self { client, joined } = self.clone();
         Box::new(async move {
-            let limit = options
-                .and_then(|options| options.first_byte_timeout)
-                .unwrap_or(Duration::from_secs(60));
             let (head, body) = request.into_parts();
             let call = async {
                 let body: Bytes = body.collect().await?.to_bytes();
@@ -124,8 +120,13 @@ impl WasiHttpHooks for Outgoing {
                         .boxed_unsync()
                 }))
             };
-            let answer = tokio::time::timeout(limit, call).await;
-            let answer = answer.map_err(|_| CallError::HttpResponseTimeout)??;
+            // Without a limit, the instance has one of its own.
+            let answer = match options.and_then(|options| options.first_byte_timeout) {
+                None => call.await?,
+                Some(limit) => tokio::time::timeout(limit, call)
+                    .await
+                    .map_err(|_| CallError::HttpResponseTimeout)??,
+            };
             let nothing_left: Call<()> = Box::new(async { Ok(()) });
             Ok((answer, nothing_left))
         })
