@@ -19,7 +19,7 @@ use crate::exchange::{Exchange, Stage};
 use crate::lint::lint;
 use crate::metric::Metric;
 use crate::node::Node;
-use crate::quota::{self, Stops};
+use crate::quota;
 use crate::sends::{self, Send, Sent};
 use crate::stand_in;
 
@@ -37,8 +37,6 @@ pub struct Door {
     pub(crate) wanted: BTreeSet<AccountId>,
     /// Access tokens as last read from shared data, for a tick: another worker may have found out that one is refused.
     pub(crate) known: BTreeMap<AccountId, (String, u64)>,
-    /// Accounts of which WeChat, when last asked in shared data, had not said that anything is used up; for a tick likewise.
-    pub(crate) open: BTreeSet<AccountId>,
     /// Calls without a budget that are not added up yet.
     pub(crate) made: BTreeMap<(AccountId, String), u32>,
     pub(crate) calls: BTreeSet<Call>,
@@ -63,7 +61,6 @@ impl Door {
             exchanges: BTreeMap::new(),
             waiting: BTreeSet::new(),
             known: BTreeMap::new(),
-            open: BTreeSet::new(),
             made: BTreeMap::new(),
             calls: BTreeSet::new(),
             records: Records::default(),
@@ -289,7 +286,7 @@ impl Door {
             }
             None => true,
         };
-        if !has_room || self.is_stopped(id, appid, path, env) {
+        if !has_room || quota::is_stopped(env.shared, appid, path, unix_s) {
             let outcome = "quota";
             self.count(Metric::Call {
                 account: id,
@@ -313,18 +310,6 @@ impl Door {
             }
         }
         self.forward(stream, exchange, env)
-    }
-
-    /// Whether WeChat has said that it is enough of this API for today.
-    fn is_stopped(&mut self, id: AccountId, appid: &str, path: &str, env: &Env<'_>) -> bool {
-        if self.open.contains(&id) {
-            return false;
-        }
-        let stops = Stops::read(env.shared, appid);
-        if stops.is_empty() {
-            self.open.insert(id);
-        }
-        stops.has(path, env.now.unix_s())
     }
 
     pub(crate) fn forward(

@@ -154,7 +154,6 @@ impl Door {
         if class == Class::DailyQuota {
             let path = exchange.admitted.path.clone();
             quota::stop(env.shared, &account.appid, &path, env.now.unix_s());
-            self.open.remove(&id);
         }
         let class = class.name();
         self.count(Metric::ApiError { account: id, class });

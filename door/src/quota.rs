@@ -1,7 +1,7 @@
 //! Calls per API, account and day, counted by all workers together.
 //!
 //! Two records per account in shared data, rows of 16 bytes: which API, which day, how many; and which APIs WeChat has
-//! said are used up (45009), which is empty on most days: then it is read once between two ticks. A day begins at midnight in Beijing. What
+//! said are used up (45009), which is empty on most days and so read at every call. A day begins at midnight in Beijing. What
 //! the store and other programs call is not counted here: the configured reserve is theirs.
 //!
 //! Where there is a budget, each call is counted before it is made; elsewhere a worker counts for itself and adds it up
@@ -47,29 +47,20 @@ pub(crate) fn add(shared: &dyn SharedData, appid: &str, path: &str, calls: u32, 
     });
 }
 
-/// The APIs of an account of which WeChat has said that it is enough for a day.
-pub(crate) struct Stops(Vec<u8>);
-
-impl Stops {
-    pub(crate) fn read(shared: &dyn SharedData, appid: &str) -> Self {
-        let rows = shared.get(&stops(appid));
-        Self(rows.map(|(rows, _)| rows).unwrap_or_default())
+/// Whether WeChat has said that it is enough for today.
+pub(crate) fn is_stopped(shared: &dyn SharedData, appid: &str, path: &str, unix_s: u64) -> bool {
+    let Some((rows, _)) = shared.get(&stops(appid)) else {
+        return false;
+    };
+    if rows.is_empty() {
+        return false;
     }
-
-    /// There are none, of whatever day.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether it is enough of this one today.
-    pub(crate) fn has(&self, path: &str, unix_s: u64) -> bool {
-        let mut wanted = [0; 12];
-        let (api, day) = wanted.split_at_mut(8);
-        api.copy_from_slice(&fingerprint(path).to_le_bytes());
-        day.copy_from_slice(&today(unix_s).to_le_bytes());
-        let mut rows = self.0.as_chunks::<ROW>().0.iter();
-        rows.any(|row| row.starts_with(&wanted))
-    }
+    let mut wanted = [0; 12];
+    let (api, day) = wanted.split_at_mut(8);
+    api.copy_from_slice(&fingerprint(path).to_le_bytes());
+    day.copy_from_slice(&today(unix_s).to_le_bytes());
+    let mut rows = rows.as_chunks::<ROW>().0.iter();
+    rows.any(|row| row.starts_with(&wanted))
 }
 
 /// WeChat has said that it is enough for today.

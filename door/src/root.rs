@@ -28,7 +28,6 @@ impl Door {
     pub fn on_tick(&mut self, env: &mut Env<'_>) {
         self.woken = false;
         self.known.clear();
-        self.open.clear();
         let unix_s = env.now.unix_s();
         for ((id, path), calls) in std::mem::take(&mut self.made) {
             if let Some(account) = self.config.account(id) {
