@@ -37,7 +37,6 @@ const BATCH: &str = "application/cloudevents-batch+json";
 const MAX_ANSWER: usize = 1 << 20;
 /// How long a call may keep others waiting.
 const HOLDS: Duration = Duration::from_millis(200);
-
 /// When a call is over, whoever may still wait: instances have deadlines of their own.
 const LIMIT: Duration = Duration::from_secs(60);
 
