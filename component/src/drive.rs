@@ -9,18 +9,15 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use wasip2::clocks::{monotonic_clock, wall_clock};
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 use wasip2::io::poll::{Pollable, poll};
-use wasip2::random::random;
 use weir_engine::config::Config;
-use weir_engine::time::Now;
 use weir_engine::{
-    Call, CallOutcome, Effect, Engine, Env, Input, LogLevel, Random, Request, Response, StreamId,
-    TICK_MS,
+    Call, CallOutcome, Effect, Engine, Env, Input, LogLevel, Request, Response, StreamId,
 };
 
 use crate::call::{Outcome, Outgoing};
+use crate::clock::{Chance, Clock, Turns};
 use crate::incoming;
 use crate::setup;
 use crate::state::{Meter, Shared};
@@ -80,60 +77,6 @@ pub(crate) fn serve(request: &IncomingRequest, answer: ResponseOutparam) {
     USED.set(true);
 }
 
-/// The present, in a time that all instances share: the system's clock at the beginning of the request, and the monotonic one
-/// from there on. It is looked at where time may have passed, which is where the instance has waited: each look is a host call.
-struct Clock {
-    began_ms: u64,
-    began_ns: u64,
-    now_ms: u64,
-}
-
-impl Clock {
-    fn start() -> Self {
-        let now = wall_clock::now();
-        let began_ms = now.seconds * 1_000 + u64::from(now.nanoseconds / 1_000_000);
-        Self {
-            began_ms,
-            began_ns: monotonic_clock::now(),
-            now_ms: began_ms,
-        }
-    }
-
-    fn look(&mut self) {
-        let passed_ns = monotonic_clock::now().saturating_sub(self.began_ns);
-        self.now_ms = self.began_ms + passed_ns / 1_000_000;
-    }
-
-    /// As of the last look.
-    fn now(&self) -> Now {
-        Now {
-            unix_ms: self.now_ms,
-            mono_ms: self.now_ms,
-        }
-    }
-}
-
-/// The host's chance.
-struct Chance;
-
-impl Random for Chance {
-    fn fill(&mut self, out: &mut [u8]) {
-        let bytes = random::get_random_bytes(out.len() as u64);
-        for (out, byte) in out.iter_mut().zip(bytes) {
-            *out = byte;
-        }
-    }
-}
-
-/// When it is the root's turn.
-#[derive(Default)]
-struct Turns {
-    /// When the last one was.
-    last_mono_ms: u64,
-    /// Is ready when the next one is due, once it was waited for.
-    next: Option<Pollable>,
-}
-
 struct Drive {
     engine: Engine,
     config: Rc<Config>,
@@ -152,18 +95,6 @@ struct InFlight {
     call: Call,
     outgoing: Outgoing,
     ends_mono_ms: u64,
-}
-
-impl Turns {
-    fn are_due(&self, now_ms: u64) -> bool {
-        now_ms >= self.last_mono_ms + TICK_MS
-    }
-
-    /// What to wait for. It stays from one wait to the next: mostly something else comes first.
-    fn next(&mut self) -> &Pollable {
-        let tick_ns = TICK_MS * 1_000_000;
-        (self.next).get_or_insert_with(|| monotonic_clock::subscribe_duration(tick_ns))
-    }
 }
 
 impl Drive {
@@ -268,7 +199,7 @@ impl Drive {
             }
         }
         if ready.contains(&turn) {
-            self.turns.next = None;
+            self.turns.came();
             self.turn(now_ms);
             self.meter.tell();
         }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `setup` | the configuration, read once per instance |
 //! | `drive` | one request, and the loop that drives its engine |
+//! | `clock` | time and chance |
 //! | `call` | one outgoing call, polled |
 //! | `incoming` | what came and what is answered |
 //! | `state` | shared data and metrics: `weir:state`, or with the feature `keyvalue` `wasi:keyvalue` |
@@ -25,6 +26,7 @@
 
 mod bindings;
 mod call;
+mod clock;
 mod drive;
 mod incoming;
 mod setup;

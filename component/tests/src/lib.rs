@@ -3,6 +3,8 @@
 //! What Weir does on this host as on the others is in `host-tests`. Here is what only a component has: what it imports, what it
 //! refuses, the codec, and `wasi:keyvalue`.
 
+pub mod host;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use wasmtime::error::Context as _;
 use wasmtime::{Result, ensure};
+use weir_host::component::{Batch, Error, Options, Server};
 use weir_testbed::layout::Layout;
 
 /// The Token of [`document`]'s account, in the environment variable `TOKEN`.
@@ -64,6 +67,34 @@ pub fn document(store: &str) -> Value {
         }],
         "store": { "cluster": store },
     })
+}
+
+/// The component in its own host, on some port, with so many instances at most.
+///
+/// # Errors
+/// It was not built. Why it is not served is the inner error.
+pub async fn serve(
+    document: &Value,
+    instances: usize,
+    batch: Batch,
+) -> Result<Result<Server, Error>> {
+    let environment = [
+        ("WEIR_CONFIG", document.to_string()),
+        ("TOKEN", TOKEN.into()),
+    ];
+    Ok(Server::start(Options {
+        component: built(Layout::component)?,
+        environment: environment
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
+        listen: ([127, 0, 0, 1], 0).into(),
+        admin: None,
+        ways: Vec::new(),
+        trusted_ca: Vec::new(),
+        instances,
+        batch,
+    })
+    .await)
 }
 
 /// Path and query of a request that WeChat has signed now.

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Nobody is told what is meant for another: a yes without a result for each event is a bare yes to each, and where the whole is
-//! refused, for which one event may be to blame, each batch goes again by itself. Events are known by their ids, so that is no
-//! harm.
+//! refused for what is in it ([`is_about_content`]), or the answer is longer than [`MAX_ANSWER`], each batch goes again by itself.
+//! Events are known by their ids, so that is no harm. Any other answer is for all.
 //!
 //! # Bounds
 //! [`Options::batch`](super::Options::batch) together; a larger batch goes alone. A call that takes longer than [`HOLDS`] holds nobody
@@ -21,7 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -156,27 +156,29 @@ async fn run(
 }
 
 async fn deliver(client: Client, place: Place, parts: Vec<Part>) {
-    if parts.len() > 1 {
-        let answer = post(&client, &place, join(&parts)).await;
-        if let Some(shares) = shares(&answer, &parts) {
-            for (part, share) in parts.into_iter().zip(shares) {
-                let _ = part.answer.send(share);
-            }
-            return;
+    if parts.len() > 1
+        && let Some(answer) = post(&client, &place, join(&parts)).await
+        && let Some(shares) = shares(&answer, &parts)
+    {
+        for (part, share) in parts.into_iter().zip(shares) {
+            let _ = part.answer.send(share);
         }
+        return;
     }
     let mut alone = JoinSet::new();
     for part in parts {
         let (client, place) = (client.clone(), place.clone());
         alone.spawn(async move {
+            let answer = post(&client, &place, part.body).await;
             // An instance that has given up takes it that nobody knows whether the store has it.
-            let _ = part.answer.send(post(&client, &place, part.body).await);
+            let _ = part.answer.send(answer.unwrap_or(Err(Failure::Broken)));
         });
     }
     alone.join_all().await;
 }
 
-async fn post(client: &Client, place: &Place, body: Bytes) -> Answer {
+/// What the store says; `None`: more than anybody reads.
+async fn post(client: &Client, place: &Place, body: Bytes) -> Option<Answer> {
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = place.uri.clone();
@@ -184,12 +186,14 @@ async fn post(client: &Client, place: &Place, body: Bytes) -> Answer {
     let call = async {
         let answer = client.request(request).await.map_err(|e| Failure::of(&e))?;
         let (head, body) = answer.into_parts();
-        let body = Limited::new(body, MAX_ANSWER).collect();
-        let body = body.await.map_err(|_| Failure::Broken)?.to_bytes();
-        Ok(Response::from_parts(head, body))
+        match Limited::new(body, MAX_ANSWER).collect().await {
+            Ok(body) => Ok(Some(Response::from_parts(head, body.to_bytes()))),
+            Err(error) if error.is::<LengthLimitError>() => Ok(None),
+            Err(_) => Err(Failure::Broken),
+        }
     };
     let answer = tokio::time::timeout(LIMIT, call).await;
-    answer.unwrap_or(Err(Failure::Broken))
+    answer.unwrap_or(Err(Failure::Broken)).transpose()
 }
 
 /// All events in one list.
@@ -205,6 +209,11 @@ fn join(parts: &[Part]) -> Bytes {
     joined.into()
 }
 
+/// Whether a refusal is of what was sent: the same for which the engine halves a batch.
+fn is_about_content(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 410 | 413 | 415 | 422)
+}
+
 /// What each is to hear of an answer to all; `None`: that does not say it.
 fn shares(answer: &Answer, parts: &[Part]) -> Option<Vec<Answer>> {
     #[derive(Deserialize)]
@@ -218,11 +227,11 @@ fn shares(answer: &Answer, parts: &[Part]) -> Option<Vec<Answer>> {
         Err(failure) => return Some(parts.iter().map(|_| Err(*failure)).collect()),
     };
     let status = answer.status();
-    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-        return Some(parts.iter().map(|_| Ok(answer.clone())).collect());
+    if is_about_content(status) {
+        return None;
     }
     if !status.is_success() {
-        return None;
+        return Some(parts.iter().map(|_| Ok(answer.clone())).collect());
     }
     let results: Option<Results<'_>> = serde_json::from_slice(answer.body()).ok();
     let mut results = results.map(|results| results.results).unwrap_or_default();
@@ -247,21 +256,13 @@ fn shares(answer: &Answer, parts: &[Part]) -> Option<Vec<Answer>> {
 mod tests {
     use super::*;
 
-    fn part(body: &str) -> (Part, oneshot::Receiver<Answer>) {
-        let (answer, answered) = oneshot::channel();
-        let body = Bytes::copy_from_slice(body.as_bytes());
-        let events = serde_json::from_slice::<Vec<&RawValue>>(&body).unwrap();
-        let events = events.len();
-        let part = Part {
-            body,
-            events,
-            answer,
-        };
-        (part, answered)
-    }
-
     fn parts(bodies: &[&str]) -> Vec<Part> {
-        bodies.iter().map(|body| part(body).0).collect()
+        let part = |body: &&str| Part {
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            events: serde_json::from_str::<Vec<&RawValue>>(body).unwrap().len(),
+            answer: oneshot::channel().0,
+        };
+        bodies.iter().map(part).collect()
     }
 
     fn said(status: u16, body: &str) -> Answer {
@@ -306,11 +307,11 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_cannot_now_tells_all_of_them_so() {
+    fn what_is_not_about_the_events_is_told_to_all() {
         let parts = parts(&["[1]", "[2]"]);
-        for status in [429, 500, 503] {
-            let all = heard(&said(status, "busy"), &parts).unwrap();
-            assert_eq!(all, vec![format!("{status} busy"); 2]);
+        for status in [302, 401, 403, 404, 429, 500, 503] {
+            let all = heard(&said(status, "no"), &parts).unwrap();
+            assert_eq!(all, vec![format!("{status} no"); 2]);
         }
         for (failure, name) in [
             (Failure::Unreached, "Unreached"),
@@ -323,8 +324,12 @@ mod tests {
     #[test]
     fn what_does_not_say_whose_fault_it_is_is_told_to_nobody() {
         let parts = parts(&["[1]", "[2,3]"]);
-        for (status, body) in [(400, "one of them"), (413, ""), (302, "")] {
-            assert_eq!(heard(&said(status, body), &parts), None, "{status} {body}");
+        for status in [400, 410, 413, 415, 422] {
+            assert_eq!(
+                heard(&said(status, "one of them"), &parts),
+                None,
+                "{status}"
+            );
         }
         for body in [
             "",

@@ -5,15 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
-use wasmtime::component::{Component, HasSelf, InstancePre, Linker, ResourceTable};
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::error::Context as _;
 use wasmtime::{Engine, Result, Store, ensure};
-use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
-use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyIndices};
-use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi::{HostWallClock, WasiCtx};
+use wasmtime_wasi_http::p2::bindings::ProxyIndices;
+use weir_component_tests::host::{Host, Instance};
 use weir_component_tests::{TOKEN, built, document, follow, signed, store};
 use weir_testbed::layout::Layout;
 
@@ -30,53 +27,27 @@ struct Table {
     asked: u32,
 }
 
-struct Host {
-    wasi: WasiCtx,
-    http: WasiHttpCtx,
-    resources: ResourceTable,
-    table: Table,
-}
-
-impl WasiView for Host {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.resources,
-        }
-    }
-}
-
-impl WasiHttpView for Host {
-    fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView {
-            ctx: &mut self.http,
-            table: &mut self.resources,
-            hooks: Default::default(),
-        }
-    }
-}
-
-impl table::Host for Host {
+impl table::Host for Host<Table> {
     fn get(&mut self, key: String) -> Option<Entry> {
-        self.table.asked += 1;
-        let value = self.table.values.get(&key)?.clone();
-        let version = self.table.version[&key];
+        self.own.asked += 1;
+        let value = self.own.values.get(&key)?.clone();
+        let version = self.own.version[&key];
         Some(Entry { value, version })
     }
 
     fn set(&mut self, key: String, value: Vec<u8>, over: Option<u32>) -> Result<(), Refusal> {
-        self.table.asked += 1;
-        let version = self.table.version.entry(key.clone()).or_default();
+        self.own.asked += 1;
+        let version = self.own.version.entry(key.clone()).or_default();
         if over.is_some_and(|over| over != *version) {
             return Err(Refusal::Conflict);
         }
         *version += 1;
-        self.table.values.insert(key, value);
+        self.own.values.insert(key, value);
         Ok(())
     }
 }
 
-impl meter::Host for Host {
+impl meter::Host for Host<Table> {
     fn add(&mut self, _: Vec<Measurement>) {}
 }
 
@@ -98,7 +69,7 @@ impl HostWallClock for Clock {
 /// A host that may use an instance again.
 struct Maker {
     engine: Engine,
-    pre: InstancePre<Host>,
+    pre: InstancePre<Host<Table>>,
     clock: Clock,
     origin: String,
 }
@@ -107,11 +78,11 @@ impl Maker {
     fn new(origin: String) -> Result<Self> {
         let engine = Engine::default();
         let component = Component::from_file(&engine, built(Layout::component)?)?;
-        let mut linker = Linker::<Host>::new(&engine);
+        let mut linker = Linker::<Host<Table>>::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-        table::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host)?;
-        meter::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host)?;
+        table::add_to_linker::<_, HasSelf<Host<Table>>>(&mut linker, |host| host)?;
+        meter::add_to_linker::<_, HasSelf<Host<Table>>>(&mut linker, |host| host)?;
         let pre = linker.instantiate_pre(&component)?;
         Ok(Self {
             engine,
@@ -121,47 +92,28 @@ impl Maker {
         })
     }
 
-    async fn make(&self, table: Table) -> Result<(Store<Host>, Proxy)> {
-        let host = Host {
-            wasi: WasiCtx::builder()
-                .env("WEIR_CONFIG", document(&self.origin).to_string())
-                .env("TOKEN", TOKEN)
-                .wall_clock(self.clock.clone())
-                .inherit_stderr()
-                .build(),
-            http: WasiHttpCtx::new(),
-            resources: ResourceTable::new(),
-            table,
-        };
-        let mut store = Store::new(&self.engine, host);
+    async fn make(&self, table: Table) -> Result<Instance<Table>> {
+        let wasi = WasiCtx::builder()
+            .env("WEIR_CONFIG", document(&self.origin).to_string())
+            .env("TOKEN", TOKEN)
+            .wall_clock(self.clock.clone())
+            .inherit_stderr()
+            .build();
+        let mut store = Store::new(&self.engine, Host::new(wasi, table));
         let instance = self.pre.instantiate_async(&mut store).await?;
         let proxy = ProxyIndices::new(&self.pre)?.load(&mut store, &instance)?;
-        Ok((store, proxy))
+        Ok(Instance { store, proxy })
     }
 }
 
 /// A follow; how often the table was asked for it.
-async fn follows((store, proxy): &mut (Store<Host>, Proxy), number: usize) -> Result<u32> {
-    store.data_mut().table.asked = 0;
-    let body = follow(&format!("oAbCdEf0123456789GhIjKlM{number:04}"));
-    let request = hyper::Request::builder()
-        .method("POST")
-        .uri(format!("http://weir{}", signed("/wechat/demo", "")))
-        .body(Full::new(Bytes::from(body)))?;
-    let (sender, answer) = tokio::sync::oneshot::channel();
-    let mut http = store.data_mut().http();
-    let request = http.new_incoming_request(Scheme::Http, request)?;
-    let outparam = http.new_response_outparam(sender)?;
-    let handler = proxy.wasi_http_incoming_handler();
-    handler.call_handle(&mut *store, request, outparam).await?;
-    let answer = answer.await?.ok().context("an answer")?;
-    let body = answer.into_body().collect().await;
-    let body = body.ok().context("a body")?.to_bytes();
-    ensure!(
-        String::from_utf8_lossy(&body).contains("Welcome"),
-        "push {number}: {body:?}"
-    );
-    Ok(store.data().table.asked)
+async fn follows(instance: &mut Instance<Table>, number: usize) -> Result<u32> {
+    instance.store.data_mut().own.asked = 0;
+    let push = follow(&format!("oAbCdEf0123456789GhIjKlM{number:04}"));
+    let target = signed("/wechat/demo", "");
+    let (_, answer) = instance.ask("POST", &target, &push).await?;
+    ensure!(answer.contains("Welcome"), "push {number}: {answer}");
+    Ok(instance.store.data().own.asked)
 }
 
 /// Rows of the engines that look alive.
@@ -188,7 +140,7 @@ async fn an_instance_that_is_used_again_keeps_its_engine() -> Result<()> {
     ensure!(asked[0] >= 3 * least, "{asked:?}");
     let few = asked.iter().filter(|asked| **asked <= least * 2).count();
     ensure!(few >= 10, "{asked:?}");
-    ensure!(owners(&instance.0.data().table) == 1, "one engine");
+    ensure!(owners(&instance.store.data().own) == 1, "one engine");
     Ok(())
 }
 
@@ -201,7 +153,7 @@ async fn engines_of_a_host_that_makes_an_instance_per_request_leave_nothing_behi
         let mut instance = maker.make(table).await?;
         follows(&mut instance, number).await?;
         events.recv().await.context("the store is told")?;
-        table = std::mem::take(&mut instance.0.data_mut().table);
+        table = std::mem::take(&mut instance.store.data_mut().own);
         // It would look alive for seconds, and the table has room for so many.
         ensure!(owners(&table) == 0, "push {number}");
     }
@@ -223,7 +175,7 @@ async fn a_clock_that_is_set_back_stops_nobody() -> Result<()> {
         events.recv().await.context("the store is told")?;
     }
     ensure!(
-        owners(&instance.0.data().table) == 1,
+        owners(&instance.store.data().own) == 1,
         "the one before has signed off"
     );
     Ok(())

@@ -9,34 +9,18 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use wasmtime::{Result, ensure};
-use weir_component_tests::{TOKEN, built, document, follow, signed, store_saying};
-use weir_host::component::{Batch, Options, Server};
-use weir_testbed::layout::Layout;
+use weir_component_tests::{document, follow, serve, signed, store_saying};
+use weir_host::component::Batch;
 
 const FOLLOWS: usize = 24;
 
 /// So many follows at once, each answered. What the store was told, call by call.
 async fn follows(origin: &str, told: &mut UnboundedReceiver<String>) -> Result<Vec<Vec<Value>>> {
-    let environment = [
-        ("WEIR_CONFIG", document(origin).to_string()),
-        ("TOKEN", TOKEN.into()),
-    ];
-    let server = Server::start(Options {
-        component: built(Layout::component)?,
-        environment: environment
-            .map(|(name, value)| (name.to_owned(), value))
-            .into(),
-        listen: ([127, 0, 0, 1], 0).into(),
-        admin: None,
-        ways: Vec::new(),
-        trusted_ca: Vec::new(),
-        instances: FOLLOWS,
-        batch: Batch {
-            events: 10,
-            ..Batch::default()
-        },
-    })
-    .await?;
+    let batch = Batch {
+        events: 10,
+        ..Batch::default()
+    };
+    let server = serve(&document(origin), FOLLOWS, batch).await??;
     let mut answers = JoinSet::new();
     for number in 0..FOLLOWS {
         let (target, body) = (
@@ -100,6 +84,18 @@ async fn where_the_store_refuses_many_each_goes_again_alone() -> Result<()> {
     let calls = follows(&origin, &mut told).await?;
     ensure!(calls.iter().any(|events| events.len() > 1), "none together");
     let users = users(calls.iter().filter(|events| events.len() == 1));
+    ensure!(users.len() == FOLLOWS, "{users:?}");
+    ensure!(users.values().all(|times| *times == 1), "{users:?}");
+    Ok(())
+}
+
+/// Calls of a second, of ten events at most: one after another they would take longer than an instance waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_call_holds_nobody_up() -> Result<()> {
+    let (origin, mut told) = store_saying(Duration::from_secs(1), |_| 200).await?;
+    let calls = follows(&origin, &mut told).await?;
+    ensure!(calls.len() > 3, "{} calls", calls.len());
+    let users = users(calls.iter());
     ensure!(users.len() == FOLLOWS, "{users:?}");
     ensure!(users.values().all(|times| *times == 1), "{users:?}");
     Ok(())

@@ -1,97 +1,42 @@
 //! The component for hosts that have `wasi:keyvalue` and `wasi:config`, in a host that has nothing of ours.
 
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
-use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::component::{Component, Linker};
 use wasmtime::error::Context as _;
 use wasmtime::{Engine, Result, Store};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::p2::bindings::Proxy;
-use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
-use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_keyvalue::{WasiKeyValue, WasiKeyValueCtx, WasiKeyValueCtxBuilder};
+use weir_component_tests::host::{Host, Instance};
 use weir_component_tests::{TOKEN, built, document, follow, signed, store};
 use weir_testbed::layout::Layout;
 
-struct Host {
-    wasi: WasiCtx,
-    http: WasiHttpCtx,
-    resources: ResourceTable,
+/// What such a host has.
+struct Own {
     settings: WasiConfigVariables,
     values: WasiKeyValueCtx,
 }
 
-impl WasiView for Host {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.resources,
-        }
-    }
-}
-
-impl WasiHttpView for Host {
-    fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView {
-            ctx: &mut self.http,
-            table: &mut self.resources,
-            hooks: Default::default(),
-        }
-    }
-}
-
-/// One instance, used for one request after another.
-struct Instance {
-    store: Store<Host>,
-    proxy: Proxy,
-}
-
-impl Instance {
-    async fn new(settings: WasiConfigVariables) -> Result<Self> {
-        let engine = Engine::default();
-        let component = Component::from_file(&engine, built(Layout::component_keyvalue)?)?;
-        let mut linker = Linker::<Host>::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-        wasmtime_wasi_config::add_to_linker(&mut linker, |host: &mut Host| {
-            WasiConfig::from(&host.settings)
-        })?;
-        wasmtime_wasi_keyvalue::add_to_linker(&mut linker, |host: &mut Host| {
-            WasiKeyValue::new(&host.values, &mut host.resources)
-        })?;
-        let host = Host {
-            wasi: WasiCtx::builder().inherit_stderr().build(),
-            http: WasiHttpCtx::new(),
-            resources: ResourceTable::new(),
-            settings,
-            values: WasiKeyValueCtxBuilder::new().build(),
-        };
-        let mut store = Store::new(&engine, host);
-        let proxy = Proxy::instantiate_async(&mut store, &component, &linker).await?;
-        Ok(Self { store, proxy })
-    }
-
-    /// The status and the body of the answer.
-    async fn ask(&mut self, method: &str, target: &str, body: &str) -> Result<(u16, String)> {
-        let request = hyper::Request::builder()
-            .method(method)
-            .uri(format!("http://weir{target}"))
-            .body(Full::new(Bytes::from(body.to_owned())))?;
-        let (sender, answer) = tokio::sync::oneshot::channel();
-        let mut http = self.store.data_mut().http();
-        let request = http.new_incoming_request(Scheme::Http, request)?;
-        let outparam = http.new_response_outparam(sender)?;
-        let handler = self.proxy.wasi_http_incoming_handler();
-        handler
-            .call_handle(&mut self.store, request, outparam)
-            .await?;
-        let answer = answer.await?.ok().context("an answer")?;
-        let status = answer.status().as_u16();
-        let body = answer.into_body().collect().await;
-        let body = body.ok().context("a body")?.to_bytes();
-        Ok((status, String::from_utf8_lossy(&body).into_owned()))
-    }
+async fn instance(settings: WasiConfigVariables) -> Result<Instance<Own>> {
+    let engine = Engine::default();
+    let component = Component::from_file(&engine, built(Layout::component_keyvalue)?)?;
+    let mut linker = Linker::<Host<Own>>::new(&engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    wasmtime_wasi_config::add_to_linker(&mut linker, |host: &mut Host<Own>| {
+        WasiConfig::from(&host.own.settings)
+    })?;
+    wasmtime_wasi_keyvalue::add_to_linker(&mut linker, |host: &mut Host<Own>| {
+        WasiKeyValue::new(&host.own.values, &mut host.resources)
+    })?;
+    let own = Own {
+        settings,
+        values: WasiKeyValueCtxBuilder::new().build(),
+    };
+    let wasi = WasiCtx::builder().inherit_stderr().build();
+    let mut store = Store::new(&engine, Host::new(wasi, own));
+    let proxy = Proxy::instantiate_async(&mut store, &component, &linker).await?;
+    Ok(Instance { store, proxy })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,7 +45,7 @@ async fn where_the_host_keeps_values_a_copy_is_recognised_without_the_store() ->
     let mut settings = WasiConfigVariables::new();
     settings.insert("weir", document(&origin).to_string());
     settings.insert("TOKEN", TOKEN);
-    let mut instance = Instance::new(settings).await?;
+    let mut instance = instance(settings).await?;
 
     let path = "/wechat/demo";
     let (status, echo) = (instance.ask("GET", &signed(path, "&echostr=4375"), "")).await?;

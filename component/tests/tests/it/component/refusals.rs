@@ -1,31 +1,10 @@
 //! What such a host cannot give is refused with its path, before anything is served.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use wasmtime::Result;
 use wasmtime::error::Context as _;
-use weir_component_tests::{TOKEN, built, document};
-use weir_host::component::{Batch, Error, Options, Server};
-use weir_testbed::layout::Layout;
-
-async fn start(document: &Value) -> Result<Result<Server, Error>> {
-    let environment = [
-        ("WEIR_CONFIG", document.to_string()),
-        ("TOKEN", TOKEN.into()),
-    ];
-    Ok(Server::start(Options {
-        component: built(Layout::component)?,
-        environment: environment
-            .map(|(name, value)| (name.to_owned(), value))
-            .into(),
-        listen: ([127, 0, 0, 1], 0).into(),
-        admin: None,
-        ways: Vec::new(),
-        trusted_ca: Vec::new(),
-        instances: 2,
-        batch: Batch::default(),
-    })
-    .await)
-}
+use weir_component_tests::{document, serve};
+use weir_host::component::{Batch, Error};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_needs_work_between_requests_is_refused_with_every_path() -> Result<()>
@@ -37,7 +16,8 @@ async fn a_configuration_that_needs_work_between_requests_is_refused_with_every_
     document["accounts"][0]["rules"] = json!([{ "forward": "shop" }]);
     document["accounts"][0]["late_replies"] = "send".into();
     document["unknown"] = 1.into();
-    let refused = start(&document).await?.err().context("it is refused")?;
+    let served = serve(&document, 2, Batch::default()).await?;
+    let refused = served.err().context("it is refused")?;
     let Error::Refused(problems) = refused else {
         wasmtime::bail!("{refused}");
     };
@@ -57,7 +37,8 @@ async fn a_configuration_that_needs_work_between_requests_is_refused_with_every_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_does_not_is_served() -> Result<()> {
-    let server = start(&document("http://127.0.0.1:1")).await??;
+    let document = document("http://127.0.0.1:1");
+    let server = serve(&document, 2, Batch::default()).await??;
     assert!(server.address().port() > 0);
     Ok(())
 }
