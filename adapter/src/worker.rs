@@ -20,6 +20,8 @@ pub struct Worker<F: Filter> {
     config: Rc<F::Config>,
     /// Unix time less monotonic time, milliseconds, as of the root's last turn: a hostcall less per question.
     unix_ahead_ms: Cell<i64>,
+    /// The monotonic clock when it was last looked at, by a stream or in the root's last turn.
+    mono_ms: Cell<u64>,
     state: RefCell<State<F>>,
 }
 
@@ -47,6 +49,7 @@ impl<F: Filter> Worker<F> {
             queue,
             config,
             unix_ahead_ms: Cell::new(ahead_ms(now)),
+            mono_ms: Cell::new(now.mono_ms),
             state: RefCell::new(State {
                 filter,
                 random,
@@ -66,6 +69,13 @@ impl<F: Filter> Worker<F> {
         self.state
             .try_borrow()
             .is_ok_and(|state| state.filter.is_idle() && state.meter.is_told())
+    }
+
+    /// Looks at the monotonic clock, milliseconds. A stream does it when its request begins. What comes later in its life is told
+    /// with the time of the last look, anybody's: the root looks every 50 ms, and each look is a hostcall.
+    pub fn look(&self) -> u64 {
+        self.mono_ms.set(host::mono_ms());
+        self.mono_ms.get()
     }
 
     /// Tells the filter something, from this stream. Whether it did something at the stream at once.
@@ -88,6 +98,7 @@ impl<F: Filter> Worker<F> {
     pub(crate) fn turn(&self, act: impl FnOnce(&mut F, &mut Env<'_>)) {
         let now = host::now();
         self.unix_ahead_ms.set(ahead_ms(now));
+        self.mono_ms.set(now.mono_ms);
         self.at(None, now, act);
         if let Ok(mut state) = self.state.try_borrow_mut() {
             state.meter.flush();
@@ -95,7 +106,7 @@ impl<F: Filter> Worker<F> {
     }
 
     fn now(&self) -> Now {
-        let mono_ms = host::mono_ms();
+        let mono_ms = self.mono_ms.get();
         Now {
             unix_ms: mono_ms.saturating_add_signed(self.unix_ahead_ms.get()),
             mono_ms,

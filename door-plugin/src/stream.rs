@@ -75,6 +75,7 @@ impl weir_adapter::Stream<DoorFilter> for Stream {
             ends,
         };
         let stream = self.id;
+        worker.look();
         let step = worker.ask(stream, |filter, env| {
             let step = filter.0.on_request(stream, &head, env);
             (step, filter.0.wants(stream))

@@ -72,6 +72,7 @@ impl weir_adapter::Stream<LoginFilter> for Stream {
             ends,
         };
         let stream = self.id;
+        worker.look();
         let said = worker.ask(stream, |filter, env| {
             let step = filter.0.on_request(stream, &head, env);
             (step, filter.0.wants(stream))

@@ -75,7 +75,7 @@ impl weir_adapter::Stream<PushFilter> for Stream {
             method,
             query_at: path.len() + 1,
             target,
-            arrived_mono_ms: host::mono_ms(),
+            arrived_mono_ms: worker.look(),
         });
         if ends {
             self.complete(worker, 0);
