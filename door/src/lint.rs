@@ -97,10 +97,9 @@ pub(crate) fn lint(path: &str, request: Option<&Node<'_>>, body: &[u8]) -> Vec<F
         say("lang", 40035, "lang is written with an underscore: zh_CN");
     }
     match path {
-        "/cgi-bin/message/template/send"
-        | "/cgi-bin/message/subscribe/send"
-        | "/cgi-bin/message/subscribe/bizsend" => {
-            lint_data(request, !path.ends_with("template/send"), &mut say);
+        "/cgi-bin/message/template/send" => lint_data(request, false, &mut say),
+        "/cgi-bin/message/subscribe/send" | "/cgi-bin/message/subscribe/bizsend" => {
+            lint_data(request, true, &mut say);
         }
         "/cgi-bin/message/custom/send" => {
             let text = request.get("text").and_then(Node::as_object);
