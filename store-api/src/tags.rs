@@ -65,7 +65,7 @@ pub struct TagMembers {
     pub openids: Vec<String>,
 }
 
-/// What became of it. Each openid is in one of the three.
+/// What became of it. Each openid is in one of the three; `(erased)` stands for whoever was erased since.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]

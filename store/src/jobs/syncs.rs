@@ -19,7 +19,7 @@ use super::{Errands, Wanted};
 use crate::body::{self, Shape};
 use crate::event;
 use crate::ingest::{Outcome, Refusal};
-use crate::repo::{Repo, RepoError, Stored};
+use crate::repo::{NOBODY, Repo, RepoError, Stored};
 use crate::server::AppState;
 
 /// Users of one page.
@@ -52,7 +52,10 @@ impl Work {
         due: &Due,
         begun: &Begun,
     ) -> Result<Self, RepoError> {
-        let wanted: Wanted = rows::read(&begun.request)?;
+        let mut wanted: Wanted = rows::read(&begun.request)?;
+        if let Some(openids) = &mut wanted.openids {
+            openids.retain(|openid| openid != NOBODY);
+        }
         let run = begun.name.clone();
         let (progress, pass) = Kept::read(state.repo.clone(), lease, run.clone()).await?;
         let syncing = Syncing {

@@ -17,6 +17,21 @@ macro_rules! nameless {
 }
 pub(crate) use nameless;
 
+macro_rules! nobody {
+    () => {
+        "(erased)"
+    };
+}
+/// What stands in a job's request in the place of somebody who was erased: no openid.
+pub(crate) const NOBODY: &str = nobody!();
+
+/// The name of an identity, `$1`, as JSON.
+macro_rules! named {
+    () => {
+        "(SELECT '\"' || u.openid || '\"' FROM users u WHERE u.user_key = $1)"
+    };
+}
+
 /// Erases what was told of an identity, `$1`, up to the Unix second `$2`, beside its profile: its phone number, its messages
 /// and what it allowed to be sent, the replies it got, whom messages went to, and the contents of all events about it. What
 /// stays is that the events happened: their names are what makes repeating them harmless.
@@ -38,9 +53,10 @@ pub(super) const TOLD: [&str; 8] = [
         WHERE u.user_key = $1 AND e.account_key = u.account_key AND e.subject = u.openid AND e.at_ms / 1000 <= $2)",
 ];
 
-/// Takes an identity, `$1`, out of all campaigns, and notes when: one that was asked for before does not take it in again.
-/// By the database's clock alone, which campaigns are asked for by.
-pub(super) const CAMPAIGNS: [&str; 2] = [
+/// Takes an identity, `$1`, out of all jobs, and notes when: a campaign that was asked for before does not take it in again.
+/// By the database's clock alone, which jobs are asked for by. In a request that names it, its place stays, and
+/// [`NOBODY`] stands there.
+pub(super) const JOBS: [&str; 4] = [
     "INSERT INTO erasures (user_key, at_ms) SELECT CAST($1 AS BIGINT), c.now_ms FROM weir_clock c WHERE true \
      ON CONFLICT (user_key) DO UPDATE SET at_ms = excluded.at_ms",
     concat!(
@@ -50,6 +66,20 @@ pub(super) const CAMPAIGNS: [&str; 2] = [
          CROSS JOIN campaign_recipients r WHERE u.user_key = $1 AND a.account_key = u.account_key \
          AND j.account = a.name AND j.kind = 'campaign' AND r.job_key = j.job_key AND r.openid = u.openid)"
     ),
+    concat!(
+        "UPDATE jobs SET request = replace(request, ",
+        named!(),
+        ", '\"",
+        nobody!(),
+        "\"'), counts = replace(counts, ",
+        named!(),
+        ", '\"",
+        nobody!(),
+        "\"') WHERE job_key IN (SELECT n.job_key FROM users u CROSS JOIN accounts a CROSS JOIN job_names n \
+         WHERE u.user_key = $1 AND a.account_key = u.account_key AND n.account = a.name AND n.openid = u.openid)"
+    ),
+    "DELETE FROM job_names WHERE account = (SELECT a.name FROM users u JOIN accounts a ON a.account_key = u.account_key \
+        WHERE u.user_key = $1) AND openid = (SELECT u.openid FROM users u WHERE u.user_key = $1)",
 ];
 
 /// The cards that an identity, `$1`, has or had last.

@@ -20,8 +20,8 @@ macro_rules! migrations {
     };
 }
 
-pub(super) const SQLITE: &[Migration] = migrations!("sqlite": 1 "0001_initial", 2 "0002_work", 3 "0003_sends", 4 "0004_people", 5 "0005_phones", 6 "0006_cards", 7 "0007_care", 8 "0008_jobs", 9 "0009_campaigns", 10 "0010_erasures", 11 "0011_catch_up", 12 "0012_blacklist", 13 "0013_tags");
-pub(super) const POSTGRES: &[Migration] = migrations!("postgres": 1 "0001_initial", 2 "0002_work", 3 "0003_sends", 4 "0004_people", 5 "0005_phones", 6 "0006_cards", 7 "0007_care", 8 "0008_jobs", 9 "0009_campaigns", 10 "0010_erasures", 11 "0011_catch_up", 12 "0012_blacklist", 13 "0013_tags");
+pub(super) const SQLITE: &[Migration] = migrations!("sqlite": 1 "0001_initial", 2 "0002_work", 3 "0003_sends", 4 "0004_people", 5 "0005_phones", 6 "0006_cards", 7 "0007_care", 8 "0008_jobs", 9 "0009_campaigns", 10 "0010_erasures", 11 "0011_catch_up", 12 "0012_blacklist", 13 "0013_tags", 14 "0014_job_names");
+pub(super) const POSTGRES: &[Migration] = migrations!("postgres": 1 "0001_initial", 2 "0002_work", 3 "0003_sends", 4 "0004_people", 5 "0005_phones", 6 "0006_cards", 7 "0007_care", 8 "0008_jobs", 9 "0009_campaigns", 10 "0010_erasures", 11 "0011_catch_up", 12 "0012_blacklist", 13 "0013_tags", 14 "0014_job_names");
 
 /// Where a database notes what was applied to it. Both databases understand this.
 pub(super) const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS weir_migrations (

@@ -31,7 +31,7 @@ use weir_store_api::Work;
 use crate::event::NewEvent;
 pub use catch_up::Part;
 pub(crate) use catch_up::{Past, past, unread};
-pub(crate) use erase::nameless;
+pub(crate) use erase::{NOBODY, nameless};
 pub use row::{Cell, Row};
 
 /// A database.

@@ -50,21 +50,12 @@ fn row(event: &Value) -> String {
 
 async fn made(database: &Database, events: &[Value]) {
     let rows: String = events.iter().map(row).collect();
-    match &database {
-        Database::Sqlite(folder) => {
-            let path = folder.path().join("weir.db");
-            let connection = rusqlite::Connection::open(path).unwrap();
-            let made = format!("{};{NOTED};BEGIN;{rows}COMMIT;", SQLITE.concat());
-            connection.execute_batch(&made).unwrap();
-        }
-        Database::Postgres(database) => {
-            let connecting = tokio_postgres::connect(database.url(), tokio_postgres::NoTls);
-            let (client, connection) = connecting.await.unwrap();
-            tokio::spawn(connection);
-            let made = format!("{};{NOTED};{rows}", POSTGRES.concat());
-            client.batch_execute(&made).await.unwrap();
-        }
-    }
+    let steps = match &database {
+        Database::Sqlite(_) => SQLITE.concat(),
+        Database::Postgres(_) => POSTGRES.concat(),
+    };
+    let made = format!("{steps};{NOTED};BEGIN;{rows}COMMIT;");
+    database.change(&made).await;
 }
 
 async fn both() -> Vec<Database> {
@@ -142,24 +133,8 @@ async fn cards_messages_and_unionids_of_before_are_known_after_an_update() {
             assert_eq!(of_account.len(), 505, "it is known whose they are");
             // Once more, from the beginning: nothing changes.
             world.store.stop().await.unwrap();
-            match &world.database {
-                Database::Sqlite(folder) => {
-                    let path = folder.path().join("weir.db");
-                    let connection = rusqlite::Connection::open(path).unwrap();
-                    connection
-                        .execute_batch("UPDATE catch_up SET done_seq = 0")
-                        .unwrap();
-                }
-                Database::Postgres(database) => {
-                    let connecting = tokio_postgres::connect(database.url(), tokio_postgres::NoTls);
-                    let (client, connection) = connecting.await.unwrap();
-                    tokio::spawn(connection);
-                    client
-                        .batch_execute("UPDATE catch_up SET done_seq = 0")
-                        .await
-                        .unwrap();
-                }
-            }
+            let again = "UPDATE catch_up SET done_seq = 0";
+            world.database.change(again).await;
             world = World::new(world.database).await;
         }
     }

@@ -1,7 +1,5 @@
 //! Who is erased is gone everywhere, at once or not at all.
 
-use std::time::Duration;
-
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use weir_store::config::Config;
@@ -216,20 +214,11 @@ async fn a_person_who_is_deleted_is_a_number_that_nothing_is_known_of(world: Wor
 impl World {
     /// Runs statements in the database behind the store's back.
     async fn tamper(&self, sqlite: &str, postgres: &str) {
-        match &self.database {
-            Database::Sqlite(folder) => {
-                let path = folder.path().join("weir.db");
-                let connection = rusqlite::Connection::open(path).unwrap();
-                connection.busy_timeout(Duration::from_secs(60)).unwrap();
-                connection.execute_batch(sqlite).unwrap();
-            }
-            Database::Postgres(database) => {
-                let connecting = tokio_postgres::connect(database.url(), tokio_postgres::NoTls);
-                let (client, connection) = connecting.await.unwrap();
-                tokio::spawn(connection);
-                client.batch_execute(postgres).await.unwrap();
-            }
-        }
+        let statements = match &self.database {
+            Database::Sqlite(_) => sqlite,
+            Database::Postgres(_) => postgres,
+        };
+        self.database.change(statements).await;
     }
 
     async fn delete(&self, uid: i64) -> StatusCode {

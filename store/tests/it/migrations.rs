@@ -1,5 +1,7 @@
 //! Starting on databases that are there, new, or someone else's.
 
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
 use weir_store::config::Config;
 use weir_store::server::Store;
 use weir_store_api::read::Person;
@@ -42,19 +44,7 @@ async fn made(database: &Database, rows: &str) {
         Database::Postgres(_) => include_str!("../../migrations/postgres/0001_initial.sql"),
     };
     let made = format!("{initial};{FIRST_RELEASE};{rows}");
-    match &database {
-        Database::Sqlite(folder) => {
-            let path = folder.path().join("weir.db");
-            let connection = rusqlite::Connection::open(path).unwrap();
-            connection.execute_batch(&made).unwrap();
-        }
-        Database::Postgres(database) => {
-            let connecting = tokio_postgres::connect(database.url(), tokio_postgres::NoTls);
-            let (client, connection) = connecting.await.unwrap();
-            tokio::spawn(connection);
-            client.batch_execute(&made).await.unwrap();
-        }
-    }
+    database.change(&made).await;
 }
 
 #[tokio::test]
@@ -97,6 +87,63 @@ async fn people_of_before_are_held_together_by_their_profiles() {
             .map(|known| known.user.openid.as_str());
         assert_eq!(openids.collect::<Vec<_>>(), ["oB", "oA"]);
         assert_eq!(person.merges[0].at, "1970-01-01T00:03:20Z");
+    }
+}
+
+/// As a release before jobs were found by whom they name, and when an operation's outcome named followers.
+#[tokio::test]
+async fn jobs_of_before_are_found_by_whom_they_name() {
+    const UNDONE: &str = "DROP TABLE job_names; DELETE FROM weir_migrations WHERE version = 14;";
+    let job = |kind: &str, name: &str, request: &str, ended: &str| {
+        format!(
+            "INSERT INTO jobs (account, kind, name, state, request, asked_ms, ended_ms, due_ms, stop, tries, counts, whole) \
+             VALUES ('demo', '{kind}', '{name}', 'done', '{request}', 5, {ended}, 9007199254740991, 0, 0, '{{}}', 0);"
+        )
+    };
+    let give = |who: &str| format!(r#"{{"change":"give","id":100,"openids":["{who}"]}}"#);
+    let chosen = |who: &str| format!(r#"{{"appid":"wx","openids":["{who}"]}}"#);
+    let jobs = [
+        job("tags", "over", &give("oB"), "9"),
+        job("tags", "waits", &give("oB"), "NULL"),
+        job(
+            "tags",
+            "names nobody",
+            r#"{"change":"delete","id":100}"#,
+            "9",
+        ),
+        job("sync", "names one who is erased", &chosen("oA"), "9"),
+        job("sync", "names one who is not", &chosen("oB"), "9"),
+    ];
+    for database in both().await {
+        let world = World::new(database).await;
+        let (one, other) = (text("a", "oA", T0, "x"), text("b", "oB", T0, "x"));
+        world.create(&[one, other]).await;
+        let uid = world.user("oA").await.uid;
+        let path = format!("/v1/people/{uid}?by=Li&reason=asked");
+        let erased = world.ask(Method::DELETE, &path, &Value::Null).await;
+        assert_eq!(erased.status(), StatusCode::OK);
+        world.store.stop().await.unwrap();
+        let database = world.database;
+        let trigger = match &database {
+            Database::Sqlite(_) => "DROP TRIGGER jobs_name;",
+            Database::Postgres(_) => {
+                "DROP TRIGGER jobs_name ON jobs; DROP FUNCTION weir_job_names();"
+            }
+        };
+        database
+            .change(&format!("{trigger}{UNDONE}{}", jobs.concat()))
+            .await;
+
+        let world = World::new(database).await;
+        let count = async |table: &str, which: &str| {
+            let query = format!("SELECT COUNT(*) FROM {table} WHERE {which}");
+            world.database.number(&query).await
+        };
+        assert_eq!(count("jobs", "true").await, 3);
+        let kept = "name IN ('waits', 'names nobody', 'names one who is not')";
+        assert_eq!(count("jobs", kept).await, 3);
+        assert_eq!(count("job_names", "true").await, 2);
+        assert_eq!(count("job_names", "openid = 'oB'").await, 2);
     }
 }
 

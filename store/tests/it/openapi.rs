@@ -128,11 +128,7 @@ async fn without_the_token_every_route_says_the_same_whoever_is_asked_about() {
 #[tokio::test]
 async fn with_the_database_gone_the_answer_to_strangers_is_the_same() {
     let world = closed_world().await;
-    let Database::Sqlite(folder) = &world.database else {
-        unreachable!("it is SQLite");
-    };
-    let connection = rusqlite::Connection::open(folder.path().join("weir.db")).unwrap();
-    connection.execute_batch("DROP TABLE users").unwrap();
+    world.database.change("DROP TABLE users").await;
     let known = world.url(&format!("/v1/users/{ACCOUNT}/oA"));
     let stranger = world.http.get(&known).send().await.unwrap();
     assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);

@@ -41,6 +41,7 @@ mod at_wechat {
         of_two_stores_one_makes_the_change,
         an_account_that_may_not_use_tags_keeps_them_in_the_store,
         a_sync_brings_the_tags_as_wechat_has_them,
+        who_is_erased_is_named_by_no_job_and_gets_no_tag,
     }
     use super::*;
 }
@@ -452,4 +453,59 @@ async fn a_user_has_twenty_tags_and_an_account_a_hundred(world: World) {
         assert_eq!(errcodes, expected, "{id}");
     }
     assert_eq!(world.user("o1").await.user.local_tags.len(), 5);
+}
+
+/// How many jobs name somebody, and how many rows say which do.
+async fn naming(database: &Database, openid: &str) -> (i64, i64) {
+    let jobs = format!(
+        "SELECT COUNT(*) FROM jobs WHERE request LIKE '%{openid}%' OR counts LIKE '%{openid}%'"
+    );
+    let names = format!("SELECT COUNT(*) FROM job_names WHERE openid = '{openid}'");
+    (database.number(&jobs).await, database.number(&names).await)
+}
+
+async fn who_is_erased_is_named_by_no_job_and_gets_no_tag(database: Database) {
+    let door = Door::start(3).await;
+    let tags = BTreeMap::from([(100, "vip".to_owned()), (101, "new".to_owned())]);
+    door.world.set_tags(ACCOUNT, tags).unwrap();
+    let store = start(&database, &door, &[]).await;
+    let base = store.url.as_str();
+    let all = json!({"openids": openids(0..3)});
+    let given: TagsChanged = call(base, (Method::POST, &members(100)), all.clone(), 200).await;
+    assert_eq!(given.done.len(), 3);
+    let (syncs, appid) = ("/v1/accounts/demo/syncs", json!(APPID));
+    let chosen = json!({"appid": appid, "openids": openids(0..3)});
+    let asked: Value = call(base, (Method::POST, syncs), chosen, 202).await;
+    let path = format!("{syncs}/{}", asked["id"]);
+    while call::<Value>(base, (Method::GET, &path), Value::Null, 200).await["state"] != "done" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    door.refuse(GIVE, 45009);
+    let waits: TagOperation = call(base, (Method::POST, &members(101)), all, 202).await;
+    when(&store, waits.id, |found| found.state == JobState::Resting).await;
+    let gone = openid(1);
+    assert_eq!(naming(&database, &gone).await, (3, 3));
+
+    let path = format!("/v1/users/{ACCOUNT}/{gone}");
+    let user: UserDetail = call(base, (Method::GET, &path), Value::Null, 200).await;
+    let path = format!("/v1/people/{}?by=Li&reason=asked", user.uid);
+    let (status, _) = raw(base, Method::DELETE, &path, &Value::Null).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(naming(&database, &gone).await, (0, 0));
+    assert_eq!(naming(&database, &openid(2)).await, (3, 3));
+    let made: Page<TagOperation> = call(base, (Method::GET, OPERATIONS), Value::Null, 200).await;
+    let done = made.items.last().and_then(|made| made.members.clone());
+    let those = [openid(0), "(erased)".to_owned(), openid(2)];
+    assert_eq!(done.unwrap().done, those);
+
+    // What waited goes on, without them.
+    door.refuse(GIVE, 0);
+    database.change("UPDATE jobs SET due_ms = 0").await;
+    let done = when(&store, waits.id, |found| found.state.is_over()).await;
+    let members = done.members.unwrap();
+    assert_eq!(members.done, [openid(0), openid(2)]);
+    assert_eq!(members.refused[0].openid, "(erased)");
+    assert_eq!(tags_of(&door, &openid(2)), json!([100, 101]));
+    assert_eq!(tags_of(&door, &gone), json!([100]));
+    assert_eq!(naming(&database, &gone).await, (0, 0));
 }

@@ -65,6 +65,43 @@ impl Database {
             Self::Postgres(database) => database.url().to_owned(),
         }
     }
+
+    /// Runs statements behind the store's back.
+    pub(crate) async fn change(&self, statements: &str) {
+        match self {
+            Self::Sqlite(folder) => opened(folder).execute_batch(statements).unwrap(),
+            Self::Postgres(database) => {
+                let client = connected(database).await;
+                client.batch_execute(statements).await.unwrap();
+            }
+        }
+    }
+
+    /// The number that a query finds.
+    pub(crate) async fn number(&self, query: &str) -> i64 {
+        match self {
+            Self::Sqlite(folder) => opened(folder)
+                .query_one(query, [], |row| row.get(0))
+                .unwrap(),
+            Self::Postgres(database) => {
+                let client = connected(database).await;
+                client.query_one(query, &[]).await.unwrap().get(0)
+            }
+        }
+    }
+}
+
+fn opened(folder: &TempDir) -> rusqlite::Connection {
+    let connection = rusqlite::Connection::open(folder.path().join("weir.db")).unwrap();
+    connection.busy_timeout(Duration::from_secs(60)).unwrap();
+    connection
+}
+
+async fn connected(database: &TestDatabase) -> tokio_postgres::Client {
+    let connecting = tokio_postgres::connect(database.url(), tokio_postgres::NoTls);
+    let (client, connection) = connecting.await.unwrap();
+    tokio::spawn(connection);
+    client
 }
 
 /// A running store.

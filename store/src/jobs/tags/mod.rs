@@ -12,10 +12,11 @@
 mod rows;
 mod work;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use weir_store_api::tags::{Tag, TagChange, TagOperation, TagsChanged};
+use weir_store_api::tags::{Tag, TagChange, TagOperation, TagRefused, TagsChanged};
 
 use super::Errands;
 use crate::error::Error;
@@ -89,24 +90,46 @@ struct Done {
     /// WeChat was, or was about to be, asked to make or delete a tag.
     asked: bool,
     tag: Option<Tag>,
-    members: TagsChanged,
+    /// Of the followers that are named, by their places: who is erased is taken out of the request alone.
+    places: BTreeMap<usize, Fate>,
+}
+
+/// What has become of a follower.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Fate {
+    Done,
+    Refused { errcode: i64, reason: String },
 }
 
 impl Done {
+    /// Notes what has become of these, where nothing has yet.
+    fn note(&mut self, openids: &[String], these: &[String], fate: &Fate) {
+        for (place, openid) in openids.iter().enumerate() {
+            if these.contains(openid) {
+                self.places.entry(place).or_insert_with(|| fate.clone());
+            }
+        }
+    }
+
     /// What has become of all of these.
     fn members_of(&self, openids: &[String], reason: Option<&str>) -> TagsChanged {
-        let mut members = self.members.clone();
-        let is_known = |openid: &&String| {
-            members.done.contains(openid)
-                || members.refused.iter().any(|one| one.openid == **openid)
-        };
-        let later: Vec<String> = openids
-            .iter()
-            .filter(|openid| !is_known(openid))
-            .cloned()
-            .collect();
-        members.reason = reason.filter(|_| !later.is_empty()).map(str::to_owned);
-        members.later = later;
+        let mut members = TagsChanged::default();
+        for (place, openid) in openids.iter().enumerate() {
+            let openid = openid.clone();
+            match self.places.get(&place) {
+                None => members.later.push(openid),
+                Some(Fate::Done) => members.done.push(openid),
+                Some(Fate::Refused { errcode, reason }) => members.refused.push(TagRefused {
+                    openid,
+                    errcode: *errcode,
+                    reason: reason.clone(),
+                }),
+            }
+        }
+        members.reason = reason
+            .filter(|_| !members.later.is_empty())
+            .map(str::to_owned);
         members
     }
 }
@@ -147,11 +170,17 @@ mod tests {
     fn whoever_nothing_is_known_of_is_for_later() {
         let openids = ["o1", "o2", "o3"].map(str::to_owned);
         let mut done = Done::default();
-        done.members.done.push("o2".to_owned());
+        done.note(&openids, &openids[1..2], &Fate::Done);
         let members = done.members_of(&openids, Some("the quota"));
         assert_eq!(members.later, ["o1", "o3"]);
         assert_eq!(members.reason.as_deref(), Some("the quota"));
-        done.members.done.extend(["o1", "o3"].map(str::to_owned));
-        assert_eq!(done.members_of(&openids, Some("over")).reason, None);
+        let refused = Fate::Refused {
+            errcode: 40003,
+            reason: "no".to_owned(),
+        };
+        done.note(&openids, &openids, &refused);
+        let members = done.members_of(&openids, Some("over"));
+        assert_eq!((members.done.len(), members.refused.len()), (1, 2));
+        assert_eq!(members.reason, None);
     }
 }

@@ -8,14 +8,14 @@ use weir_errands::door::Door;
 use weir_errands::errcodes::{self, Then};
 use weir_errands::pace::{Pace, Stop};
 use weir_errands::sync::is_openid;
-use weir_store_api::tags::{Tag, TagPlace, TagRefused};
+use weir_store_api::tags::{Tag, TagPlace};
 
-use super::{Done, Wanted};
+use super::{Done, Fate, Wanted};
 use crate::jobs::ending::Ending;
 use crate::jobs::rows::{Begun, Due, Lease};
 use crate::jobs::runner::{MINUTE, Run};
 use crate::jobs::{Errands, rows};
-use crate::repo::{RepoError, tags};
+use crate::repo::{NOBODY, RepoError, tags};
 use crate::server::AppState;
 use crate::tags::{Batches, OF_ACCOUNT, is_about_one, is_own, listed};
 
@@ -82,8 +82,9 @@ impl Work {
             // Why, the pace knows.
             Err(Failed::Ended) => {}
         }
-        if self.wanted.openids().is_some() {
-            let changed = lock(&self.done).members.done.clone();
+        if let Some(openids) = self.wanted.openids() {
+            let mut changed = lock(&self.done).members_of(openids, None).done;
+            changed.retain(|openid| openid != NOBODY);
             // What WeChat has of them now is what the store is to have.
             if let Some(questions) = &self.state.questions {
                 questions.tell_users(&self.account, &changed).await;
@@ -283,7 +284,7 @@ impl Work {
         while let Some(call) = batches.next() {
             let body = json!({"openid_list": call, "tagid": id});
             match self.post(path, &body).await {
-                Ok(_) => lock(&self.done).members.done.extend(call),
+                Ok(_) => self.settle(&call, &Fate::Done),
                 Err(Failed::Refused { errcode, why }) if is_about_one(errcode) => {
                     if let Some(openid) = batches.halve(call) {
                         self.refuse(openid, errcode, Some(why));
@@ -302,11 +303,12 @@ impl Work {
 
     fn refuse(&self, openid: String, errcode: i64, why: Option<String>) {
         let reason = why.unwrap_or_else(|| errcodes::meaning(errcode).reason.to_owned());
-        lock(&self.done).members.refused.push(TagRefused {
-            openid,
-            errcode,
-            reason,
-        });
+        self.settle(&[openid], &Fate::Refused { errcode, reason });
+    }
+
+    fn settle(&self, these: &[String], fate: &Fate) {
+        let openids = self.wanted.openids().unwrap_or_default();
+        lock(&self.done).note(openids, these, fate);
     }
 }
 

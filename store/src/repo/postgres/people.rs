@@ -4,7 +4,7 @@ use tokio_postgres::Transaction;
 
 use super::super::cards::card;
 use super::super::care;
-use super::super::erase::{CAMPAIGNS, CARDS, Erased, SAVE_CARD, TOLD, UNASK_CARD};
+use super::super::erase::{CARDS, Erased, JOBS, SAVE_CARD, TOLD, UNASK_CARD};
 use super::super::people::Ties;
 use super::super::person::json;
 use super::Failure;
@@ -54,7 +54,7 @@ async fn erase(
             .execute(statement, &[&user_key, &erased.second])
             .await?;
     }
-    for statement in CAMPAIGNS {
+    for statement in JOBS {
         transaction.execute(statement, &[&user_key]).await?;
     }
     // Nobody changes them meanwhile.

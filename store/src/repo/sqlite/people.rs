@@ -4,7 +4,7 @@ use rusqlite::Transaction;
 
 use super::super::cards::card;
 use super::super::care;
-use super::super::erase::{CAMPAIGNS, CARDS, Erased, SAVE_CARD, TOLD, UNASK_CARD};
+use super::super::erase::{CARDS, Erased, JOBS, SAVE_CARD, TOLD, UNASK_CARD};
 use super::super::people::Ties;
 use super::super::person::json;
 use super::{sql, unreadable};
@@ -78,7 +78,7 @@ fn erase(
             .prepare_cached(&sql(statement))?
             .execute((user_key, erased.second))?;
     }
-    for statement in CAMPAIGNS {
+    for statement in JOBS {
         transaction
             .prepare_cached(&sql(statement))?
             .execute([user_key])?;
