@@ -128,7 +128,7 @@ pub async fn store() -> Result<(String, mpsc::UnboundedReceiver<String>)> {
     store_saying(Duration::ZERO, |_| 200).await
 }
 
-/// A store that answers a body with a status, after a while: where it is, and what comes in.
+/// A store that answers a body with a status, after a while, or never with 0: where it is, and what comes in and is answered.
 ///
 /// # Errors
 /// The system refused.
@@ -154,6 +154,9 @@ pub async fn store_saying(
                     let length = length.and_then(|rest| rest.lines().next()?.trim().parse().ok());
                     if length.is_some_and(|length: usize| body.len() >= length) {
                         let status = says(body);
+                        if status == 0 {
+                            std::future::pending::<()>().await;
+                        }
                         tokio::time::sleep(after).await;
                         // Nobody listens any more when the test is over.
                         let _ = sender.send(body.to_owned());
