@@ -10,7 +10,7 @@ use weir_protocol::push::Kind;
 use crate::fold::FoldMap;
 
 use super::words::Words;
-use super::{Anchor, Rule, Subject, Texts, When, lower_chars};
+use super::{Anchor, Rule, Subject, Texts, When, in_lower_case};
 
 /// The condition that the index has seen to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +61,13 @@ struct Lookup {
     filed: Vec<Vec<Filed>>,
     /// No text longer than this has any of them, bytes.
     longest: usize,
+}
+
+/// How a text is read.
+#[derive(Debug, Clone, Copy)]
+enum Case {
+    AsItIs,
+    Lower,
 }
 
 /// A lookup that is being made.
@@ -165,10 +172,10 @@ impl Index {
                     all(filed.map(Vec::as_slice).unwrap_or_default());
                 }
                 if let Some(key) = push.event_key() {
-                    self.event_keys.find(key, key.bytes(), &mut files);
+                    self.event_keys.find(key, Case::AsItIs, &mut files);
                 }
                 if let Some(scene) = subject.scene() {
-                    self.scenes.find(scene, scene.bytes(), &mut files);
+                    self.scenes.find(scene, Case::AsItIs, &mut files);
                 }
             }
             None => {
@@ -178,7 +185,7 @@ impl Index {
                     all(filed.map(Vec::as_slice).unwrap_or_default());
                 }
                 if let Some(text) = subject.text() {
-                    self.texts.find(text, lower_bytes(text), &mut files);
+                    self.texts.find(text, Case::Lower, &mut files);
                 }
             }
         }
@@ -242,15 +249,6 @@ fn file(filing: &mut Filing, keys: &Texts, rule: usize, proven: Proven) {
     }
 }
 
-/// The bytes of a text in lower case, without making it.
-fn lower_bytes(text: &str) -> impl Iterator<Item = u8> {
-    lower_chars(text).flat_map(|c| {
-        let mut utf8 = [0; 4];
-        let length = c.encode_utf8(&mut utf8).len();
-        utf8.into_iter().take(length)
-    })
-}
-
 impl Lookup {
     fn new(filing: Filing) -> Self {
         let (words, filed): (Vec<String>, Vec<Vec<Filed>>) = filing.into_iter().unzip();
@@ -265,21 +263,29 @@ impl Lookup {
         }
     }
 
-    /// Adds the files whose words are in `bytes`, which are those of `text`, perhaps in lower case.
-    fn find<'i>(&'i self, text: &str, bytes: impl Iterator<Item = u8>, files: &mut Vec<File<'i>>) {
+    /// Adds the files whose words are in the text.
+    fn find<'i>(&'i self, text: &str, case: Case, files: &mut Vec<File<'i>>) {
         if self.words.is_empty() || text.len() > self.longest {
             return;
         }
         let from = files.len();
-        let total = self.words.search(bytes, |place, end| {
-            let filed = self.filed.get(place).map(Vec::as_slice).unwrap_or_default();
-            files.push(File {
-                rest: filed,
-                begins: self.lengths.get(place).is_some_and(|length| *length == end),
-                whole: false,
-                end,
+        let mut search = self.words.search();
+        let mut read = |part: &str| {
+            search.read(part.as_bytes(), |place, end| {
+                let filed = self.filed.get(place).map(Vec::as_slice).unwrap_or_default();
+                files.push(File {
+                    rest: filed,
+                    begins: self.lengths.get(place).is_some_and(|length| *length == end),
+                    whole: false,
+                    end,
+                });
             });
-        });
+        };
+        match case {
+            Case::AsItIs => read(text),
+            Case::Lower => in_lower_case(text, read),
+        }
+        let total = search.end();
         for file in files.iter_mut().skip(from) {
             file.whole = file.begins && file.end == total;
         }

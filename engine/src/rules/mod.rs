@@ -215,20 +215,42 @@ impl<'p> Subject<'p> {
 /// Lower case, character by character: what it gives for a part of a text is a part of what it gives for the whole.
 #[must_use]
 pub fn lower(text: &str) -> String {
-    lower_chars(text).collect()
+    let mut out = String::with_capacity(text.len());
+    in_lower_case(text, |part| out.push_str(part));
+    out
 }
 
-/// The same as characters. Most characters of a text have no case, and asking for theirs is slow.
-fn lower_chars(text: &str) -> impl Iterator<Item = char> {
-    text.chars().flat_map(|c| {
-        let (caseless, cased) = match c {
-            'A'..='Z' => (Some(c.to_ascii_lowercase()), None),
-            // ASCII; CJK and its neighbours; emoji and the CJK beyond the first plane.
-            '\0'..='\x7f' | '\u{2e80}'..='\u{a63f}' | '\u{1f000}'..='\u{3ffff}' => (Some(c), None),
-            _ => (None, Some(c.to_lowercase())),
+/// The same in parts, without making it. Mostly the text is one: asking for each character's other case is slow.
+fn in_lower_case(text: &str, mut take: impl FnMut(&str)) {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (part, after) = rest
+            .split_at_checked(caseless(rest.as_bytes()))
+            .unwrap_or((rest, ""));
+        take(part);
+        let mut chars = after.chars();
+        for c in chars.next().into_iter().flat_map(char::to_lowercase) {
+            take(c.encode_utf8(&mut [0; 4]));
+        }
+        rest = chars.as_str();
+    }
+}
+
+/// How many bytes of UTF-8 are characters of which it is plain that they have no other lower case.
+fn caseless(utf8: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(rest) = utf8.get(at..) {
+        at += match rest {
+            [b'A'..=b'Z', ..] => break,
+            [0..=0x7f, ..] => 1,
+            // U+3000 to U+9FFF: CJK and its punctuation. U+FF00 to U+FF20: full-width punctuation and digits.
+            [0xe3..=0xe9, ..] | [0xef, 0xbc, 0x80..=0xa0, ..] => 3,
+            // U+1F000 to U+3FFFF: emoji, and the CJK beyond the first plane.
+            [0xf0, 0x9f..=0xbf, ..] => 4,
+            _ => break,
         };
-        caseless.into_iter().chain(cased.into_iter().flatten())
-    })
+    }
+    at
 }
 
 #[cfg(test)]
@@ -241,6 +263,6 @@ mod tests {
             let expected: String = c.to_lowercase().collect();
             assert_eq!(lower(&c.to_string()), expected, "{c:?}");
         }
-        assert_eq!(lower("ÀB预约İ😀"), "àb预约i̇😀");
+        assert_eq!(lower("ÀB预约İ😀，Ａ"), "àb预约i̇😀，ａ");
     }
 }

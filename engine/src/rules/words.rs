@@ -35,6 +35,14 @@ struct Open {
     depth: usize,
 }
 
+/// A search under way. The text may come in parts.
+#[derive(Debug)]
+pub(crate) struct Search<'w> {
+    words: &'w Words,
+    at: u32,
+    end: usize,
+}
+
 const ROOT: u32 = 0;
 
 impl Words {
@@ -119,30 +127,13 @@ impl Words {
         self.nodes.is_empty()
     }
 
-    /// Calls `found` with the place of each word that occurs in the text of these bytes, at each occurrence, and where it
-    /// ends. Returns how many bytes there were.
-    pub(crate) fn search(
-        &self,
-        text: impl Iterator<Item = u8>,
-        mut found: impl FnMut(usize, usize),
-    ) -> usize {
-        let mut at = ROOT;
-        let mut end = 0;
-        for byte in text {
-            end += 1;
-            at = self.step(at, byte);
-            let mut node = self.node(at);
-            loop {
-                if let Some(place) = node.word.checked_sub(1) {
-                    found(place as usize, end);
-                }
-                if node.shorter == ROOT {
-                    break;
-                }
-                node = self.node(node.shorter);
-            }
+    /// A search in a text that has not begun yet.
+    pub(crate) fn search(&self) -> Search<'_> {
+        Search {
+            words: self,
+            at: ROOT,
+            end: 0,
         }
-        end
     }
 
     /// From `at` on by `byte`.
@@ -176,6 +167,37 @@ impl Words {
     }
 }
 
+impl Search<'_> {
+    /// Reads on. Calls `found` with the place of each word that occurs, at each occurrence, and where in the whole text it ends.
+    pub(crate) fn read(&mut self, part: &[u8], mut found: impl FnMut(usize, usize)) {
+        let mut at = self.at;
+        for (read, byte) in part.iter().enumerate() {
+            at = self.words.step(at, *byte);
+            // Nothing ends at the root.
+            if at == ROOT {
+                continue;
+            }
+            let mut node = self.words.node(at);
+            loop {
+                if let Some(place) = node.word.checked_sub(1) {
+                    found(place as usize, self.end + read + 1);
+                }
+                if node.shorter == ROOT {
+                    break;
+                }
+                node = self.words.node(node.shorter);
+            }
+        }
+        self.at = at;
+        self.end += part.len();
+    }
+
+    /// How many bytes were read.
+    pub(crate) fn end(&self) -> usize {
+        self.end
+    }
+}
+
 impl Default for Open {
     fn default() -> Self {
         Self {
@@ -198,11 +220,17 @@ mod tests {
         let mut sorted: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
         sorted.sort();
         let mut found = Vec::new();
-        Words::new(&sorted).search(text.bytes(), |place, end| {
-            let word = &sorted[place];
-            assert_eq!(&text[end - word.len()..end], word);
-            found.push(format!("{word}@{}", end - word.len()));
-        });
+        let words = Words::new(&sorted);
+        let mut search = words.search();
+        // In parts, which need not be characters.
+        for part in text.as_bytes().chunks(3) {
+            search.read(part, |place, end| {
+                let word = &sorted[place];
+                assert_eq!(&text[end - word.len()..end], word);
+                found.push(format!("{word}@{}", end - word.len()));
+            });
+        }
+        assert_eq!(search.end(), text.len());
         found.sort();
         found
     }
