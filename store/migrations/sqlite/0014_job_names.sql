@@ -6,15 +6,18 @@ CREATE TABLE job_names (
     job_key   INTEGER NOT NULL,
     PRIMARY KEY (account, openid, job_key)
 ) STRICT, WITHOUT ROWID;
+-- What can be an openid: nobody is known by anything else.
 CREATE TRIGGER jobs_name AFTER INSERT ON jobs WHEN NEW.kind IN ('tags', 'sync') BEGIN
     INSERT OR IGNORE INTO job_names (account, openid, job_key)
-        SELECT NEW.account, e.value, NEW.job_key FROM json_each(NEW.request, '$.openids') e;
+        SELECT NEW.account, e.value, NEW.job_key FROM json_each(NEW.request, '$.openids') e
+        WHERE e.value NOT GLOB '*[^A-Za-z0-9_-]*' AND length(e.value) BETWEEN 1 AND 128 AND instr(CAST(e.value AS BLOB), x'00') = 0;
 END;
 
 INSERT INTO job_names (account, openid, job_key)
-    SELECT DISTINCT j.account, e.value, j.job_key FROM jobs j, json_each(j.request, '$.openids') e WHERE j.kind IN ('tags', 'sync');
+    SELECT DISTINCT j.account, e.value, j.job_key FROM jobs j, json_each(j.request, '$.openids') e
+    WHERE e.value NOT GLOB '*[^A-Za-z0-9_-]*' AND length(e.value) BETWEEN 1 AND 128 AND instr(CAST(e.value AS BLOB), x'00') = 0 AND j.kind IN ('tags', 'sync');
 -- What has become of followers is said by their places in the request now: what is over said it by openid, and nobody waits for it.
-DELETE FROM jobs WHERE kind = 'tags' AND ended_ms IS NOT NULL AND job_key IN (SELECT n.job_key FROM job_names n);
+DELETE FROM jobs WHERE kind = 'tags' AND ended_ms IS NOT NULL AND request LIKE '%"openids":%';
 -- Nor for what still names somebody who was erased since.
 DELETE FROM jobs WHERE kind = 'sync' AND ended_ms IS NOT NULL AND EXISTS (
     SELECT 1 FROM job_names n CROSS JOIN accounts a CROSS JOIN users u CROSS JOIN erasures e WHERE n.job_key = jobs.job_key

@@ -104,7 +104,13 @@ async fn jobs_of_before_are_found_by_whom_they_name() {
     let chosen = |who: &str| format!(r#"{{"appid":"wx","openids":["{who}"]}}"#);
     let jobs = [
         job("tags", "over", &give("oB"), "9"),
-        job("tags", "waits", &give("oB"), "NULL"),
+        // Texts that PostgreSQL's JSON cannot hold, and one that looks like them.
+        job(
+            "tags",
+            "waits",
+            &give(r#"oB","a\u0000b","a\\u0000b"#),
+            "NULL",
+        ),
         job(
             "tags",
             "names nobody",
@@ -127,7 +133,7 @@ async fn jobs_of_before_are_found_by_whom_they_name() {
         let trigger = match &database {
             Database::Sqlite(_) => "DROP TRIGGER jobs_name;",
             Database::Postgres(_) => {
-                "DROP TRIGGER jobs_name ON jobs; DROP FUNCTION weir_job_names();"
+                "DROP TRIGGER jobs_name ON jobs; DROP FUNCTION weir_job_names(); DROP FUNCTION weir_named(TEXT);"
             }
         };
         database

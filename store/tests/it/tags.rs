@@ -176,7 +176,11 @@ async fn who_is_wrong_is_found_and_who_has_too_many_is_not_asked_about(database:
     let again: TagsChanged = call(base, (Method::POST, &members(119)), body, 200).await;
     assert_eq!(again.done, [openid(7)]);
     let mut some = openids(0..100);
-    some.extend(["stranger".to_owned(), "no openid".to_owned()]);
+    // What PostgreSQL's JSON cannot hold is nobody's openid, either.
+    some.extend(["stranger", "no openid", "no\0openid", r"no\u0000openid"].map(str::to_owned));
+    // Nor is what an index cannot.
+    let long: String = (0..4_000).map(|_| fastrand::alphanumeric()).collect();
+    some.push(long.clone());
     let body = json!({ "openids": some });
     let changed: TagsChanged = call(base, (Method::POST, &members(120)), body, 200).await;
     assert_eq!(changed.done.len(), 99);
@@ -185,12 +189,15 @@ async fn who_is_wrong_is_found_and_who_has_too_many_is_not_asked_about(database:
         .iter()
         .map(|one| (one.openid.as_str(), one.errcode))
         .collect();
-    refused.sort_unstable();
+    refused.sort_unstable_by_key(|(openid, _)| (openid.len() < 4_000, *openid));
     let seven = openid(7);
     assert_eq!(
         refused,
         [
+            (long.as_str(), 40003),
+            ("no\0openid", 40003),
             ("no openid", 40003),
+            (r"no\u0000openid", 40003),
             (seven.as_str(), 45059),
             ("stranger", 40003)
         ]
